@@ -1,0 +1,150 @@
+"""Checkpoints: a folder with model.safetensors and config.json. No pickle, strict, atomic."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import tempfile
+from collections.abc import Mapping
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+
+from clickseg3d_core.config import from_dict, to_dict
+from clickseg3d_core.errors import CheckpointError, ConfigError
+from clickseg3d_core.model.network import ClickSegmentationNet, ModelConfig
+
+FORMAT_VERSION = 1
+WEIGHTS_FILE = "model.safetensors"
+CONFIG_FILE = "config.json"
+
+
+def shipped_weights() -> Path:
+    """Folder of the weights that come with the package."""
+    return Path(str(resources.files("clickseg3d_core"))) / "weights" / "small"
+
+
+def save_checkpoint(
+    net: ClickSegmentationNet, folder: Path, *, training: Mapping[str, Any], half: bool = True
+) -> None:
+    """Write a checkpoint, each file whole or not at all.
+
+    Args:
+        net: The network.
+        folder: Made if missing.
+        training: Summary of the training, plain values, written into config.json.
+        half: Store weights as float16; running statistics stay float32.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    tensors = {name: _stored(name, t, half) for name, t in net.state_dict().items()}
+    weights = _replace_file(folder / WEIGHTS_FILE, lambda path: save_file(tensors, path))
+    record = {
+        "format_version": FORMAT_VERSION,
+        "model": to_dict(net.config),
+        "training": dict(training),
+        "sha256": hashlib.sha256(weights.read_bytes()).hexdigest(),
+    }
+    text = json.dumps(record, indent=2) + "\n"
+    _replace_file(folder / CONFIG_FILE, lambda path: Path(path).write_text(text, encoding="utf-8"))
+
+
+def _stored(name: str, tensor: Tensor, half: bool) -> Tensor:
+    keep = not tensor.is_floating_point() or "running_" in name
+    kept = tensor.detach().cpu().contiguous()
+    return kept if keep or not half else kept.half()
+
+
+def _replace_file(path: Path, write: Any) -> Path:
+    descriptor, temporary = tempfile.mkstemp(dir=path.parent, suffix=".part")
+    os.close(descriptor)
+    try:
+        write(temporary)
+        os.chmod(temporary, 0o644)
+        os.replace(temporary, path)
+    except BaseException:
+        Path(temporary).unlink(missing_ok=True)
+        raise
+    return path
+
+
+def read_record(folder: Path) -> dict[str, Any]:
+    """The config.json of a checkpoint.
+
+    Raises:
+        CheckpointError: if it is missing, damaged, or of another format.
+    """
+    path = folder / CONFIG_FILE
+    try:
+        record = json.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise CheckpointError(
+            f"{folder} is no checkpoint: a checkpoint is a folder with {WEIGHTS_FILE} and "
+            f"{CONFIG_FILE} ({error.strerror or error})"
+        ) from error
+    except (UnicodeDecodeError, json.JSONDecodeError) as error:
+        raise CheckpointError(f"{path} is damaged ({error}); copy the checkpoint again") from error
+    version = record.get("format_version") if isinstance(record, dict) else None
+    if version != FORMAT_VERSION:
+        raise CheckpointError(
+            f"{path} has format_version {version}, this version reads {FORMAT_VERSION}"
+        )
+    return dict(record)
+
+
+def load_checkpoint(folder: Path) -> tuple[ClickSegmentationNet, dict[str, Any]]:
+    """Rebuild the network of a checkpoint in float32 on the CPU, in eval mode.
+
+    Returns:
+        The network, and the record in config.json.
+
+    Raises:
+        CheckpointError: if a file is missing or damaged, or the weights fit another config.
+    """
+    record = read_record(folder)
+    try:
+        net = ClickSegmentationNet(from_dict(ModelConfig, record["model"]))
+    except (ConfigError, KeyError) as error:
+        raise CheckpointError(f"{folder / CONFIG_FILE} describes no network: {error}") from error
+    load_weights(net, _read_tensors(folder, record), str(folder))
+    return net.eval(), record
+
+
+def _read_tensors(folder: Path, record: Mapping[str, Any]) -> dict[str, Tensor]:
+    path = folder / WEIGHTS_FILE
+    try:
+        digest = hashlib.sha256(path.read_bytes()).hexdigest()
+        if digest != record.get("sha256"):
+            raise CheckpointError(
+                f"{path} is not the file that {CONFIG_FILE} was written with (its SHA-256 differs);"
+                " it is truncated or from another checkpoint, copy both files again"
+            )
+        return load_file(path)
+    except (OSError, SafetensorError) as error:
+        raise CheckpointError(f"{path} cannot be read: {error}") from error
+
+
+def load_weights(net: ClickSegmentationNet, tensors: Mapping[str, Tensor], where: str) -> None:
+    """Copy tensors into a network; every name and shape must agree.
+
+    Raises:
+        CheckpointError: naming the first tensors that do not fit.
+    """
+    own = net.state_dict()
+    missing = sorted(set(own) - set(tensors))
+    unexpected = sorted(set(tensors) - set(own))
+    shapes = sorted(n for n in set(own) & set(tensors) if own[n].shape != tensors[n].shape)
+    if missing or unexpected or shapes:
+        raise CheckpointError(
+            f"{where} holds the weights of another config than {net.config.name!r}: "
+            f"{len(missing)} missing {missing[:3]}, {len(unexpected)} unexpected {unexpected[:3]}, "
+            f"{len(shapes)} of another shape {shapes[:3]}"
+        )
+    with torch.no_grad():
+        for name, tensor in own.items():
+            tensor.copy_(tensors[name].to(tensor.dtype))

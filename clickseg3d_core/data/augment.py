@@ -1,0 +1,88 @@
+"""Random changes of a labelled scene: pose, mirror, scale, density, noise, color."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.spatial.transform import Rotation
+
+from clickseg3d_core.data.scene import Scene
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class AugmentConfig:
+    """Changes to a scene before it is voxelized.
+
+    Attributes:
+        tumble: Probability of a rotation to any attitude; else a turn about z with a small tilt.
+        tilt_degrees: Standard deviation of that tilt.
+        flip: Probability of a mirror image.
+        scale: Range of a scale factor.
+        thin: Probability of keeping a random fraction of the points only.
+        jitter: Largest standard deviation of point noise, in voxels.
+        drop_color: Probability of removing color (modality dropout).
+        gray: Probability of making color gray.
+    """
+
+    tumble: float = 0.1
+    tilt_degrees: float = 2.0
+    flip: float = 0.5
+    scale: tuple[float, float] = (0.8, 1.25)
+    thin: float = 0.4
+    jitter: float = 0.2
+    drop_color: float = 0.3
+    gray: float = 0.1
+
+
+def augment(scene: Scene, settings: AugmentConfig, rng: np.random.Generator) -> Scene:
+    """A randomly changed copy of a scene; labels stay with their points."""
+    if rng.random() < settings.thin:
+        scene = _thin(scene, rng)
+    xyz = scene.xyz.astype(np.float64)
+    xyz = (xyz - xyz.mean(axis=0)) * rng.uniform(*settings.scale)
+    if rng.random() < settings.flip:
+        xyz[:, 0] = -xyz[:, 0]
+    rotated = xyz @ _rotation(settings, rng).T
+    return replace(scene, xyz=rotated.astype(np.float32), rgb=_recolor(scene.rgb, settings, rng))
+
+
+def _thin(scene: Scene, rng: np.random.Generator) -> Scene:
+    keep = rng.random(len(scene.xyz)) < rng.uniform(0.3, 0.9)
+    if keep.sum() < 1000:
+        return scene
+    return replace(
+        scene,
+        xyz=scene.xyz[keep],
+        rgb=None if scene.rgb is None else scene.rgb[keep],
+        instance=scene.instance[keep],
+    )
+
+
+def _rotation(settings: AugmentConfig, rng: np.random.Generator) -> NDArray[np.float64]:
+    if rng.random() < settings.tumble:
+        matrix: NDArray[np.float64] = Rotation.random(rng=rng).as_matrix()
+        return matrix
+    tilt = rng.normal(0.0, settings.tilt_degrees, size=2)
+    turn = Rotation.from_euler("xyz", [tilt[0], tilt[1], rng.uniform(0, 360)], degrees=True)
+    return np.asarray(turn.as_matrix(), dtype=np.float64)
+
+
+def _recolor(
+    rgb: NDArray[np.uint8] | None, settings: AugmentConfig, rng: np.random.Generator
+) -> NDArray[np.uint8] | None:
+    """Exposure, contrast, gamma, white balance, saturation and noise; or no color at all."""
+    if rgb is None or rng.random() < settings.drop_color:
+        return None
+    color = rgb.astype(np.float32) / 255.0
+    if rng.random() < settings.gray:
+        color = np.repeat(color.mean(axis=1, keepdims=True), 3, axis=1)
+    color = color ** rng.uniform(0.7, 1.4)
+    mean = color.mean(axis=0)
+    color = (color - mean) * rng.uniform(0.6, 1.4) + mean * rng.uniform(0.7, 1.3, size=3)
+    gray = color.mean(axis=1, keepdims=True)
+    color = gray + (color - gray) * rng.uniform(0.5, 1.5)
+    color = color + rng.normal(0, rng.uniform(0, 0.04), size=color.shape).astype(np.float32)
+    result: NDArray[np.uint8] = (np.clip(color, 0, 1) * 255).astype(np.uint8)
+    return result

@@ -1,0 +1,1 @@
+"""Simulated users over the public API, and what their clicks achieve."""

@@ -1,0 +1,1 @@
+"""Networks: the Point Transformer V3 backbone and what is built on it, in plain PyTorch."""

@@ -1,0 +1,304 @@
+"""From clicks to masks: L stages of attention, each followed by the conditioned query adaptor.
+
+Section 3.2 and 3.3 of the paper. A stage lets the click queries read one level of scene features
+(coarse to fine), then each other, then predicts masks and classes, which in turn refine the
+queries for the next stage.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from clickseg3d_core.errors import ConfigError
+from clickseg3d_core.model.adaptor import QueryAdaptor, StageOutput
+from clickseg3d_core.model.decoder_config import DecoderConfig
+from clickseg3d_core.model.encoder import EncoderLevel
+from clickseg3d_core.model.geometry import (
+    RADIAL_TERMS,
+    ClickView,
+    fourier_angles,
+    fourier_features,
+    radial_terms,
+    rival_costs,
+)
+from clickseg3d_core.surface import PATH_LIMIT
+
+
+@dataclass(frozen=True, kw_only=True, slots=True, eq=False)
+class LevelMemory:
+    """One level of one cloud, ready to be attended to.
+
+    Attributes:
+        keys: (H, C / H, V_l) float.
+        values: (H, V_l, C / H) float.
+        centers: (V_l, 3) float, voxel units.
+        fourier: (2 A, V_l) float Fourier features of the centers.
+        finest_row: (V_l,) int64, one finest voxel inside each level voxel.
+    """
+
+    keys: Tensor
+    values: Tensor
+    centers: Tensor
+    fourier: Tensor
+    finest_row: Tensor
+
+
+@dataclass(frozen=True, kw_only=True, slots=True, eq=False)
+class SceneMemory:
+    """Everything the decoder needs of one cloud; computed once, read by every click.
+
+    Attributes:
+        levels: One per stage, coarse to fine.
+        features: (V, C) float, F^L projected to the decoder's width.
+        centers: (V, 3) float, voxel units.
+        fourier: (2 A, V) float.
+    """
+
+    levels: tuple[LevelMemory, ...]
+    features: Tensor
+    centers: Tensor
+    fourier: Tensor
+
+
+@dataclass(frozen=True, kw_only=True, slots=True, eq=False)
+class ClickQueries:
+    """K clicks on one cloud, in network terms.
+
+    Attributes:
+        rows: (K,) int64, voxel of each click.
+        positions: (K, 3) float, voxel units.
+        object_index: (K,) int64 in 0..O-1: clicks with one number share a mask. Each background
+            click has a number of its own.
+        is_background: (K,) bool.
+        episode: (K,) int64, clicks of different episodes do not see each other; training answers
+            many independent episodes in one pass. All zero at inference.
+        paths: (K, V) float, surface path costs, voxel units.
+    """
+
+    rows: Tensor
+    positions: Tensor
+    object_index: Tensor
+    is_background: Tensor
+    episode: Tensor
+    paths: Tensor
+
+
+class ClickToScene(nn.Module):
+    """Queries <- queries + Attention(queries, scene) with offset terms as attention bias."""
+
+    def __init__(self, config: DecoderConfig) -> None:
+        super().__init__()
+        self.heads = config.heads
+        self.norm = nn.LayerNorm(config.channels)
+        self.query = nn.Linear(config.channels, config.channels)
+        self.bias = nn.Linear(config.channels, config.heads * config.offset_terms)
+        self.out = nn.Linear(config.channels, config.channels)
+        nn.init.normal_(self.bias.weight, std=1e-3)
+        nn.init.zeros_(self.bias.bias)
+        with (
+            torch.no_grad()
+        ):  # begin by looking along the surface, near for some heads, far for others
+            near = self.bias.bias.view(config.heads, -1)
+            near[:, 4] = torch.linspace(1.0, 4.0, config.heads)
+            near[:, 3] = torch.linspace(0.0, 3.0, config.heads)
+
+    def forward(self, queries: Tensor, level: LevelMemory, view: ClickView) -> Tensor:
+        """Update (K, C) queries from one level, as seen from the clicks."""
+        normed = self.norm(queries)
+        q = _split_heads(self.query(normed), self.heads)  # (H, K, C/H)
+        weights = self.bias(normed).view(len(queries), self.heads, -1)
+        bias = view.linear(weights).transpose(0, 1)  # (H, K, V_l)
+        scores = torch.baddbmm(bias, q, level.keys, alpha=q.shape[2] ** -0.5)
+        read = scores.softmax(dim=2) @ level.values  # (H, K, C/H)
+        updated: Tensor = queries + self.out(_merge_heads(read))
+        return updated
+
+
+class ClickToClick(nn.Module):
+    """Queries <- queries + SelfAttention(queries), within each episode."""
+
+    def __init__(self, config: DecoderConfig) -> None:
+        super().__init__()
+        self.heads = config.heads
+        self.norm = nn.LayerNorm(config.channels)
+        self.qkv = nn.Linear(config.channels, 3 * config.channels)
+        self.relation = nn.Linear(RADIAL_TERMS + 1, config.heads)
+        self.out = nn.Linear(config.channels, config.channels)
+
+    def forward(self, queries: Tensor, relation: Tensor, visible: Tensor) -> Tensor:
+        """Update (K, C) queries.
+
+        Args:
+            queries: (K, C).
+            relation: (K, K, RADIAL_TERMS + 1), each click as seen from each click.
+            visible: (K, K) bool, whether a click sees another.
+        """
+        q, k, v = self.qkv(self.norm(queries)).chunk(3, dim=1)
+        q, k, v = (_split_heads(x, self.heads) for x in (q, k, v))
+        scores = q @ k.transpose(1, 2) / q.shape[2] ** 0.5
+        scores = scores + self.relation(relation).permute(2, 0, 1)  # (H, K, K)
+        scores = scores.masked_fill(~visible, float("-inf"))
+        updated: Tensor = queries + self.out(_merge_heads(scores.softmax(dim=2) @ v))
+        return updated
+
+
+class DecoderStage(nn.Module):
+    """Eq. 3: click-to-scene attention, click-to-click attention, feed-forward network."""
+
+    def __init__(self, config: DecoderConfig) -> None:
+        super().__init__()
+        hidden = int(config.channels * config.ffn_ratio)
+        self.click_to_scene = ClickToScene(config)
+        self.click_to_click = ClickToClick(config)
+        self.ffn = nn.Sequential(
+            nn.LayerNorm(config.channels),
+            nn.Linear(config.channels, hidden),
+            nn.GELU(),
+            nn.Linear(hidden, config.channels),
+        )
+
+    def forward(
+        self,
+        queries: Tensor,
+        level: LevelMemory,
+        view: ClickView,
+        relation: Tensor,
+        visible: Tensor,
+    ) -> Tensor:
+        """Update (K, C) queries from one level and from each other."""
+        queries = self.click_to_scene(queries, level, view)
+        queries = self.click_to_click(queries, relation, visible)
+        updated: Tensor = queries + self.ffn(queries)
+        return updated
+
+
+class ClickDecoder(nn.Module):
+    """L stages over the scene levels F^1..F^L (section 3.2, "Mask Decoder").
+
+    Args:
+        config: Sizes and switches.
+        scene_channels: Channels of F^0..F^L as the encoder gives them, coarse to fine.
+        num_classes: Semantic prototypes N_c (paper: 35).
+    """
+
+    wavelengths: Tensor
+
+    def __init__(
+        self, config: DecoderConfig, scene_channels: tuple[int, ...], num_classes: int
+    ) -> None:
+        super().__init__()
+        if config.stages > len(scene_channels):
+            raise ConfigError(
+                f"decoder.stages ({config.stages}) needs as many scene levels, the encoder has "
+                f"{len(scene_channels)}; lower stages or deepen the encoder"
+            )
+        width = config.channels
+        self.config = config
+        self.register_buffer("wavelengths", torch.tensor(config.wavelengths), persistent=False)
+        read = scene_channels[-config.stages :]
+        self.level_norms = nn.ModuleList(nn.LayerNorm(c) for c in read)
+        self.keys_values = nn.ModuleList(nn.Linear(c, 2 * width) for c in read)
+        self.features = nn.Sequential(
+            nn.Linear(scene_channels[-1], width), nn.LayerNorm(width), nn.Linear(width, width)
+        )
+        self.role = nn.Embedding(2, width)  # object click, background click
+        self.stages = nn.ModuleList(DecoderStage(config) for _ in range(config.stages))
+        self.adaptors = nn.ModuleList(QueryAdaptor(config) for _ in range(config.stages))
+        self.prototypes = nn.Parameter(torch.randn(num_classes, width) * width**-0.5)
+
+    def remember(self, levels: list[EncoderLevel], centers: Tensor) -> SceneMemory:
+        """Prepare one cloud's encoder output for any number of later clicks.
+
+        Args:
+            levels: F^0..F^L of one cloud, coarse to fine.
+            centers: (V, 3) float, voxel centers in voxel units.
+        """
+        read = levels[-len(self.stages) :]
+        memories = [self._level(i, level, centers) for i, level in enumerate(read)]
+        return SceneMemory(
+            levels=tuple(memories),
+            features=self.features(levels[-1].features),
+            centers=centers,
+            fourier=fourier_features(fourier_angles(centers, self.wavelengths)),
+        )
+
+    def _level(self, index: int, level: EncoderLevel, centers: Tensor) -> LevelMemory:
+        count, owner = len(level.features), level.finest_to_level
+        totals = centers.new_zeros(count, 3).index_add_(0, owner, centers)
+        sizes = centers.new_zeros(count).index_add_(0, owner, torch.ones_like(centers[:, 0]))
+        level_centers = totals / sizes[:, None]
+        rows = torch.arange(len(owner), device=owner.device)
+        last_row = torch.zeros(count, dtype=torch.int64, device=owner.device)
+        last_row = last_row.scatter_reduce(0, owner, rows, "amax", include_self=True)
+        keys, values = self.keys_values[index](self.level_norms[index](level.features)).chunk(2, 1)
+        heads = self.config.heads
+        return LevelMemory(
+            keys=_split_heads(keys, heads).transpose(1, 2).contiguous(),
+            values=_split_heads(values, heads).contiguous(),
+            centers=level_centers,
+            fourier=fourier_features(fourier_angles(level_centers, self.wavelengths)),
+            finest_row=last_row,
+        )
+
+    def forward(self, memory: SceneMemory, clicks: ClickQueries) -> list[StageOutput]:
+        """Answer the clicks.
+
+        Returns:
+            One output per stage, the last one being the answer; all are supervised in training.
+        """
+        rival = rival_costs(clicks.paths, clicks.object_index, clicks.episode, PATH_LIMIT)
+        angles = fourier_angles(clicks.positions, self.wavelengths)
+        finest = self._view(memory.centers, memory.fourier, None, clicks, rival, angles)
+        relation = self._relation(finest, clicks)
+        visible = clicks.episode[:, None] == clicks.episode[None, :]
+        queries = memory.features[clicks.rows] + self.role(clicks.is_background.long())  # eq. 2
+        outputs = []
+        for index, stage in enumerate(self.stages):
+            level = memory.levels[index]
+            view = finest
+            if index + 1 < len(self.stages):
+                rows = level.finest_row
+                view = self._view(level.centers, level.fourier, rows, clicks, rival, angles)
+            queries = stage(queries, level, view, relation, visible)  # eq. 3
+            queries, output = self.adaptors[index](
+                queries, memory.features, finest, self.prototypes
+            )  # eq. 4
+            outputs.append(output)
+        return outputs
+
+    def _view(
+        self,
+        centers: Tensor,
+        fourier: Tensor,
+        rows: Tensor | None,
+        clicks: ClickQueries,
+        rival: Tensor,
+        angles: Tensor,
+    ) -> ClickView:
+        distance = torch.cdist(clicks.positions, centers)  # (K, V_l)
+        path = clicks.paths if rows is None else clicks.paths[:, rows]
+        rival = rival if rows is None else rival[:, rows]
+        if not self.config.path_prior:
+            path, rival = distance.clamp(max=PATH_LIMIT), torch.full_like(rival, PATH_LIMIT)
+        if not self.config.fourier_encoding:
+            fourier = torch.zeros_like(fourier)
+        return ClickView(
+            radial=radial_terms(distance, path, rival), fourier=fourier, click_angles=angles
+        )
+
+    def _relation(self, finest: ClickView, clicks: ClickQueries) -> Tensor:
+        """(K, K, RADIAL_TERMS + 1): each click as seen from each click, and whether they agree."""
+        seen = finest.radial[:, :, clicks.rows].transpose(1, 2)
+        same = clicks.object_index[:, None] == clicks.object_index[None, :]
+        return torch.cat([seen, same[:, :, None].to(seen.dtype)], dim=2)
+
+
+def _split_heads(x: Tensor, heads: int) -> Tensor:
+    return x.view(x.shape[0], heads, -1).transpose(0, 1)  # (H, rows, C/H)
+
+
+def _merge_heads(x: Tensor) -> Tensor:
+    return x.transpose(0, 1).flatten(1)  # (rows, C)

@@ -1,0 +1,58 @@
+"""Sizes and switches of the click decoder."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from clickseg3d_core.errors import ConfigError
+from clickseg3d_core.model.geometry import RADIAL_TERMS
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class DecoderConfig:
+    """Sizes and switches of the click decoder.
+
+    Attributes:
+        channels: Width C of queries, mask features and both embeddings (paper: 256).
+        heads: Attention heads.
+        stages: Decoder stages L (paper: 4); stage i reads level F^i, the last one F^L.
+        ffn_ratio: Hidden width of feed-forward networks over `channels`.
+        wavelengths: Fourier wavelengths in voxels, per axis.
+        semantic_embedding: Table 4 row 3; off drops E_s from eq. 7.
+        spatial_embedding: Table 4 row 4; off drops E_p from eq. 7.
+        class_head: Table 4 row 5; off predicts no class, hence no semantic embedding either.
+        mask_head: Table 4 row 6; off compares F^L with the query itself, without phi_m.
+        query_adaptor: Table 4 row 7; off passes Q_t on as it is (eq. 4 becomes the identity).
+        path_prior: Surface path costs among the radial terms; off leaves straight distances.
+        fourier_encoding: Fourier features of voxel-to-click offsets; off leaves radial terms.
+        background: What becomes of a point that no clicked object claims. The paper's argmax gives
+            every point to somebody ("argmax"). "threshold" calls a point background where every
+            object's mask probability is below one half, which is the cut that the binary
+            cross-entropy of eq. 9 trains, so it costs no parameter and needs no tuning.
+    """
+
+    channels: int = 256
+    heads: int = 8
+    stages: int = 4
+    ffn_ratio: float = 4.0
+    wavelengths: tuple[float, ...] = (4.0, 8.0, 16.0, 32.0, 64.0, 128.0, 256.0, 512.0)
+    semantic_embedding: bool = True
+    spatial_embedding: bool = True
+    class_head: bool = True
+    mask_head: bool = True
+    query_adaptor: bool = True
+    path_prior: bool = True
+    fourier_encoding: bool = True
+    background: Literal["threshold", "argmax"] = "threshold"
+
+    def __post_init__(self) -> None:
+        if self.channels % self.heads:
+            raise ConfigError(
+                f"decoder.channels ({self.channels}) must be a multiple of heads ({self.heads})"
+            )
+
+    @property
+    def offset_terms(self) -> int:
+        """Terms that describe a voxel as seen from a click."""
+        return RADIAL_TERMS + 6 * len(self.wavelengths)

@@ -1,0 +1,153 @@
+"""Where each voxel lies as seen from each click: the decoder's position encoding.
+
+Nothing here depends on the extent of the scene, on its origin or on metres, so a decoder trained
+on rooms sees a street or a table in the same terms. Two kinds of terms:
+
+- Fourier features of the offset between voxel and click. With angles a = w.x and b = w.c,
+  cos(a - b) = cos a cos b + sin a sin b, so a weighted sum of cosines and sines of the offset is
+  one matrix product of the voxels' Fourier features with the click's weights turned by its own
+  position: relative as in rotary encodings, at the price of absolute ones.
+- Radial terms: straight distance, surface path cost, and how the path cost compares with that
+  from the nearest click of anything else.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+RADIAL_TERMS = 8
+_LONGEST_PATH = 128.0
+
+
+def fourier_angles(positions: Tensor, wavelengths: Tensor) -> Tensor:
+    """Phase of each position for each wavelength and axis.
+
+    Args:
+        positions: (V, 3) float, voxel units.
+        wavelengths: (W,) float, voxel units.
+
+    Returns:
+        (V, 3 W) float, radians.
+    """
+    angles = positions[:, :, None] * (2.0 * math.pi / wavelengths)  # (V, 3, W)
+    return angles.flatten(1)
+
+
+def fourier_features(angles: Tensor) -> Tensor:
+    """(V, A) radians -> (2 A, V) cosines, then sines; voxels last, as products read them."""
+    turned = angles.T.contiguous()
+    return torch.cat([turned.cos(), turned.sin()])
+
+
+def turned_weights(weights: Tensor, angles: Tensor) -> Tensor:
+    """Weights on cos and sin of the offset, as weights on a voxel's own Fourier features.
+
+    Args:
+        weights: (K, ..., 2 A): A weights on cos(offset), then A on sin(offset).
+        angles: (K, A) radians of the clicks.
+
+    Returns:
+        (K, ..., 2 A), to be multiplied with `fourier_features` of the voxels.
+    """
+    shape = (angles.shape[0],) + (1,) * (weights.dim() - 2) + (angles.shape[1],)
+    cos, sin = angles.cos().view(shape), angles.sin().view(shape)
+    on_cos, on_sin = weights.chunk(2, dim=-1)
+    return torch.cat([on_cos * cos - on_sin * sin, on_cos * sin + on_sin * cos], dim=-1)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True, eq=False)
+class ClickView:
+    """The V voxels of one level as seen from K clicks.
+
+    Attributes:
+        radial: (K, RADIAL_TERMS, V) float32.
+        fourier: (2 A, V) float32 Fourier features of the voxels.
+        click_angles: (K, A) float32 radians of the clicks.
+    """
+
+    radial: Tensor
+    fourier: Tensor
+    click_angles: Tensor
+
+    def linear(self, weights: Tensor) -> Tensor:
+        """Weighted sum of all terms.
+
+        Args:
+            weights: (K, H, RADIAL_TERMS + 2 A), per click and head.
+
+        Returns:
+            (K, H, V) float32.
+        """
+        with torch.autocast(weights.device.type, enabled=False):
+            weights = weights.float()
+            turned = turned_weights(weights[..., RADIAL_TERMS:], self.click_angles)
+            far = turned.flatten(0, 1) @ self.fourier  # (K H, V)
+            near = weights[..., :RADIAL_TERMS].contiguous()
+            return torch.baddbmm(far.view(*weights.shape[:2], -1), near, self.radial)
+
+
+def radial_terms(distance: Tensor, path: Tensor, rival: Tensor) -> Tensor:
+    """Radial terms of each voxel from each click.
+
+    Args:
+        distance: (K, V) straight distance, voxel units.
+        path: (K, V) surface path cost, voxel units, capped.
+        rival: (K, V) least path cost from any click of another object or of the background, capped.
+
+    Returns:
+        (K, RADIAL_TERMS, V) float32, each term of order 1.
+    """
+    log_path = torch.log1p(path)
+    return torch.stack(
+        [
+            torch.log1p(distance) / 2.0,
+            log_path / 2.0,
+            torch.exp(-distance / 12.0),
+            torch.exp(-path / 6.0),
+            torch.exp(-path / 24.0),
+            path / _LONGEST_PATH,
+            (torch.log1p(rival) - log_path).clamp(-2.0, 2.0),
+            (path >= _LONGEST_PATH).to(path.dtype),
+        ],
+        dim=1,
+    )
+
+
+def rival_costs(path: Tensor, object_index: Tensor, episode: Tensor, limit: float) -> Tensor:
+    """Least path cost from any click of the same episode that marks something else.
+
+    Args:
+        path: (K, V) path costs.
+        object_index: (K,) int64, one number per marked object (background clicks count too).
+        episode: (K,) int64, clicks of different episodes do not see each other.
+        limit: Value where there is no rival.
+
+    Returns:
+        (K, V).
+    """
+    rival = torch.full_like(path, limit)
+    for number in torch.unique(episode).tolist():
+        clicks = torch.nonzero(episode == number).flatten()
+        objects, owner = torch.unique(object_index[clicks], return_inverse=True)
+        if len(objects) > 1:
+            rival[clicks] = _least_of_others(path[clicks], owner, len(objects), limit)[owner]
+    return rival
+
+
+def _least_of_others(path: Tensor, owner: Tensor, objects: int, limit: float) -> Tensor:
+    """(O, V): per object the least cost over all other objects, by minima from both ends."""
+    index = owner[:, None].expand_as(path)
+    own = path.new_full((objects, path.shape[1]), limit).scatter_reduce(0, index, path, "amin")
+    others = torch.full_like(own, limit)
+    before, after = others[0].clone(), others[0].clone()
+    for i in range(objects - 1):
+        before = torch.minimum(before, own[i])
+        others[i + 1] = before
+    for i in range(objects - 1, 0, -1):
+        after = torch.minimum(after, own[i])
+        others[i - 1] = torch.minimum(others[i - 1], after)
+    return others

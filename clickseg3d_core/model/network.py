@@ -1,0 +1,130 @@
+"""The whole network: encode a cloud once, decode any number of clicks."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+
+from clickseg3d_core.classes import CLASS_NAMES
+from clickseg3d_core.errors import ConfigError
+from clickseg3d_core.model.adaptor import StageOutput
+from clickseg3d_core.model.decoder import ClickDecoder, ClickQueries, SceneMemory
+from clickseg3d_core.model.decoder_config import DecoderConfig
+from clickseg3d_core.model.encoder import EncoderConfig, EncoderLevel, PointEncoder
+from clickseg3d_core.model.features import feature_channels
+from clickseg3d_core.model.grid import VoxelBatch
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ModelConfig:
+    """Everything needed to rebuild and feed the network; nothing about devices or paths.
+
+    Attributes:
+        name: Name of the configuration: paper, small, tiny.
+        encoder: Backbone sizes. `in_channels` must match `inputs`.
+        decoder: Click decoder sizes and switches.
+        inputs: Input features per voxel, in order, see `model.features`.
+        class_names: Names of the semantic prototypes.
+        target_voxels: Voxels that the automatic voxel size aims at.
+    """
+
+    name: str
+    encoder: EncoderConfig
+    decoder: DecoderConfig = field(default_factory=DecoderConfig)
+    inputs: tuple[
+        Literal["color", "has_color", "normal", "steepness", "variation", "scale"], ...
+    ] = ("color", "normal")
+    class_names: tuple[str, ...] = CLASS_NAMES
+    target_voxels: int = 40_000
+
+    def __post_init__(self) -> None:
+        expected = feature_channels(self.inputs)
+        if self.encoder.in_channels != expected:
+            raise ConfigError(
+                f"inputs {self.inputs} have {expected} channels, encoder.in_channels is "
+                f"{self.encoder.in_channels}; set it to {expected}"
+            )
+        if not self.class_names:
+            raise ConfigError("class_names must name at least one class")
+
+
+class ClickSegmentationNet(nn.Module):
+    """Point Transformer V3 backbone and click decoder (fig. 1)."""
+
+    def __init__(self, config: ModelConfig) -> None:
+        super().__init__()
+        self.config = config
+        self.encoder = PointEncoder(config.encoder)
+        self.decoder = ClickDecoder(
+            config.decoder, self.encoder.out_channels, len(config.class_names)
+        )
+
+    def encode(
+        self,
+        grid: VoxelBatch,
+        features: Tensor,
+        centers: Tensor,
+        *,
+        generator: torch.Generator | None = None,
+    ) -> list[SceneMemory]:
+        """Encode a batch of B clouds.
+
+        Args:
+            grid: V voxels of all clouds.
+            features: (V, C_in) float input features.
+            centers: (V, 3) float voxel centers, voxel units.
+            generator: Draws the order shuffle in training.
+
+        Returns:
+            One memory per cloud.
+        """
+        levels = self.encoder(grid, features, generator=generator)
+        clouds = int(grid.batch[-1]) + 1
+        if clouds == 1:
+            return [self.decoder.remember(levels, centers)]
+        return [
+            self.decoder.remember(_one_cloud(levels, b), centers[grid.batch == b])
+            for b in range(clouds)
+        ]
+
+    def decode(self, memory: SceneMemory, clicks: ClickQueries) -> list[StageOutput]:
+        """Predictions of every stage for K clicks on one cloud."""
+        outputs: list[StageOutput] = self.decoder(memory, clicks)
+        return outputs
+
+
+def _one_cloud(levels: list[EncoderLevel], cloud: int) -> list[EncoderLevel]:
+    finest = levels[-1].batch == cloud
+    parts = []
+    for level in levels:
+        rows = level.batch == cloud
+        first = int(torch.searchsorted(level.batch, cloud))
+        parts.append(
+            replace(
+                level,
+                coords=level.coords[rows],
+                batch=level.batch[rows] - cloud,
+                features=level.features[rows],
+                finest_to_level=level.finest_to_level[finest] - first,
+            )
+        )
+    return parts
+
+
+def merge_clicks(mask_logits: Tensor, object_index: Tensor, objects: int) -> Tensor:
+    """Masks of objects from masks of clicks: several clicks with one id are one object.
+
+    Args:
+        mask_logits: (K, V) per click.
+        object_index: (K,) int64 in 0..objects - 1.
+        objects: O.
+
+    Returns:
+        (O, V): per object the largest logit of its clicks.
+    """
+    index = object_index[:, None].expand_as(mask_logits)
+    merged = mask_logits.new_full((objects, mask_logits.shape[1]), float("-inf"))
+    return merged.scatter_reduce(0, index, mask_logits, "amax", include_self=False)

@@ -1,0 +1,230 @@
+"""The inference API: encode a cloud once, segment once per click."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from scipy.spatial import cKDTree
+
+from clickseg3d_core.answer import build_segmentation
+from clickseg3d_core.checkpoint import load_checkpoint, shipped_weights
+from clickseg3d_core.errors import CheckpointError, ClickError
+from clickseg3d_core.model.decoder import ClickQueries, SceneMemory
+from clickseg3d_core.model.features import input_features
+from clickseg3d_core.model.grid import VoxelBatch
+from clickseg3d_core.model.network import ClickSegmentationNet, merge_clicks
+from clickseg3d_core.surface import Surface, describe_surface, path_costs
+from clickseg3d_core.types import BACKGROUND_ID, Clicks, PointCloud, Segmentation
+from clickseg3d_core.voxels import VoxelGrid, automatic_voxel_size, voxelize
+
+MAX_CLICK_DISTANCE = 20.0
+"""Farthest a click may be from the nearest voxel, in voxels."""
+
+_KEPT_PATHS = 256
+
+Device = Literal["auto", "cpu", "cuda"]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True, eq=False)
+class Encoding:
+    """A cloud as the network sees it. Made by `ClickSegmenter.encode`, read by `segment`.
+
+    Attributes:
+        cloud: The cloud that was encoded.
+        grid: Its voxels.
+        surface: Their normals and step graph.
+        memory: Network features, on the segmenter's device.
+        tree: Search tree over the voxel centers, voxel units.
+    """
+
+    cloud: PointCloud
+    grid: VoxelGrid
+    surface: Surface
+    memory: SceneMemory
+    tree: cKDTree
+    _paths: OrderedDict[int, NDArray[np.float32]] = field(default_factory=OrderedDict)
+
+    @property
+    def voxel_size(self) -> float:
+        """Metres per voxel side."""
+        return self.grid.voxel_size
+
+    @property
+    def voxel_count(self) -> int:
+        """Occupied voxels V."""
+        return len(self.grid)
+
+    def paths_from(self, rows: NDArray[np.int64]) -> NDArray[np.float32]:
+        """Surface path costs from voxels, each computed once and remembered.
+
+        Args:
+            rows: (K,) int64 voxel rows.
+
+        Returns:
+            (K, V) float32, voxel units.
+        """
+        new = np.array([r for r in dict.fromkeys(rows.tolist()) if r not in self._paths], np.int64)
+        for row, costs in zip(new, path_costs(self.surface.graph, new), strict=True):
+            self._paths[int(row)] = costs
+        result = np.stack([self._paths[int(row)] for row in rows])
+        while len(self._paths) > _KEPT_PATHS:
+            self._paths.popitem(last=False)
+        return result
+
+
+class ClickSegmenter:
+    """Click an object, get it.
+
+    Args:
+        net: A network in eval mode.
+        record: The checkpoint's config.json, for `info`.
+        device: Where the network runs.
+    """
+
+    def __init__(
+        self, net: ClickSegmentationNet, record: Mapping[str, Any], device: torch.device
+    ) -> None:
+        self.net = net.to(device).eval()
+        self.config = net.config
+        self.device = device
+        self._record = record
+
+    @classmethod
+    def load(cls, path: str | Path | None = None, device: Device = "auto") -> ClickSegmenter:
+        """Load a checkpoint.
+
+        Args:
+            path: Checkpoint folder; None for the weights that come with the package.
+            device: "auto" takes CUDA when there, else the CPU.
+
+        Raises:
+            CheckpointError: if the checkpoint cannot be read, or CUDA is asked for and missing.
+        """
+        if device not in ("auto", "cpu", "cuda"):
+            raise CheckpointError(f"device must be auto, cpu or cuda, got {device!r}")
+        if device == "cuda" and not torch.cuda.is_available():
+            raise CheckpointError("device is cuda, but torch sees no CUDA device; use auto or cpu")
+        net, record = load_checkpoint(shipped_weights() if path is None else Path(path))
+        name = "cuda" if device != "cpu" and torch.cuda.is_available() else "cpu"
+        return cls(net, record, torch.device(name))
+
+    @torch.no_grad()
+    def encode(self, cloud: PointCloud, voxel_size: float | None = None) -> Encoding:
+        """Encode a cloud; once per cloud, the expensive half.
+
+        Args:
+            cloud: N points, metres.
+            voxel_size: Metres; None chooses from extent and density.
+
+        Raises:
+            CloudError: if the voxel size is not a positive number.
+        """
+        if voxel_size is None:
+            finite = cloud.xyz[np.isfinite(cloud.xyz).all(axis=1)]
+            voxel_size = automatic_voxel_size(finite, target_voxels=self.config.target_voxels)
+        grid = voxelize(cloud, voxel_size)
+        surface = describe_surface(grid)
+        features = input_features(self.config.inputs, grid, surface)
+        batch = VoxelBatch(
+            coords=torch.from_numpy(grid.coords).to(self.device),
+            batch=torch.zeros(len(grid), dtype=torch.int64, device=self.device),
+        )
+        memory = self.net.encode(
+            batch,
+            torch.from_numpy(features).to(self.device),
+            torch.from_numpy(grid.centers).to(self.device),
+        )[0]
+        return Encoding(
+            cloud=cloud, grid=grid, surface=surface, memory=memory, tree=cKDTree(grid.centers)
+        )
+
+    @torch.no_grad()
+    def segment(self, encoding: Encoding, clicks: Clicks) -> Segmentation:
+        """Segment every clicked object in one pass of the decoder.
+
+        Args:
+            encoding: From `encode`.
+            clicks: K clicks in metres, frame of the cloud. Without any, all points are background.
+
+        Raises:
+            ClickError: if a click is farther than MAX_CLICK_DISTANCE voxels from every point.
+        """
+        rows = self._clicked_voxels(encoding, clicks)
+        object_ids = np.unique(clicks.object_ids[clicks.object_ids != BACKGROUND_ID])
+        if len(object_ids) == 0:
+            return build_segmentation(encoding.cloud, encoding.grid, clicks, rows, None, None, ())
+        queries = self._queries(encoding, clicks, rows, object_ids)
+        output = self.net.decode(encoding.memory, queries)[-1]
+        columns = int(queries.object_index.max()) + 1
+        masks = merge_clicks(output.mask_logits, queries.object_index, columns)
+        classes = None
+        if output.class_logits is not None:
+            classes = output.class_logits.softmax(dim=1).cpu().numpy()
+        return build_segmentation(
+            encoding.cloud,
+            encoding.grid,
+            clicks,
+            rows,
+            self._with_background(masks).cpu().numpy(),
+            classes,
+            self.config.class_names,
+        )
+
+    def info(self) -> dict[str, Any]:
+        """Facts about the loaded model: name, parameters, classes, device, training summary."""
+        return {
+            "name": self.config.name,
+            "parameters": sum(p.numel() for p in self.net.parameters()),
+            "inputs": list(self.config.inputs),
+            "classes": list(self.config.class_names),
+            "device": str(self.device),
+            "training": dict(self._record.get("training", {})),
+            "sha256": self._record.get("sha256"),
+        }
+
+    def _clicked_voxels(self, encoding: Encoding, clicks: Clicks) -> NDArray[np.int64]:
+        local = (clicks.positions - encoding.grid.origin) / encoding.voxel_size
+        if len(local) == 0:
+            return np.zeros(0, dtype=np.int64)
+        distance, rows = (np.asarray(a) for a in encoding.tree.query(local))
+        if distance.max() > MAX_CLICK_DISTANCE:
+            worst = int(np.argmax(distance))
+            raise ClickError(
+                f"click {worst} at {np.round(clicks.positions[worst], 3).tolist()} is "
+                f"{distance[worst] * encoding.voxel_size:.3g} m from the nearest point, at most "
+                f"{MAX_CLICK_DISTANCE * encoding.voxel_size:.3g} m is allowed; click on the cloud "
+                "and give metres in its frame"
+            )
+        return np.asarray(rows, dtype=np.int64)
+
+    def _queries(
+        self,
+        encoding: Encoding,
+        clicks: Clicks,
+        rows: NDArray[np.int64],
+        object_ids: NDArray[np.int64],
+    ) -> ClickQueries:
+        index = np.searchsorted(object_ids, clicks.object_ids)
+        is_background = clicks.object_ids == BACKGROUND_ID
+        index[is_background] = len(object_ids) + np.arange(int(is_background.sum()))
+        paths = encoding.paths_from(rows)
+        return ClickQueries(
+            rows=torch.from_numpy(rows).to(self.device),
+            positions=torch.from_numpy(encoding.grid.centers[rows]).to(self.device),
+            object_index=torch.from_numpy(index).to(self.device),
+            is_background=torch.from_numpy(is_background).to(self.device),
+            episode=torch.zeros(len(rows), dtype=torch.int64, device=self.device),
+            paths=torch.from_numpy(paths).to(self.device),
+        )
+
+    def _with_background(self, masks: torch.Tensor) -> torch.Tensor:
+        """(O + B, V) object and background-click logits -> with one row for nobody's points."""
+        nobody = 0.0 if self.config.decoder.background == "threshold" else float("-inf")
+        return torch.cat([masks, masks.new_full((1, masks.shape[1]), nobody)])

@@ -1,0 +1,80 @@
+"""What a training run is made of."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from clickseg3d_core.data.augment import AugmentConfig
+from clickseg3d_core.errors import ConfigError
+from clickseg3d_core.training.episodes import ClickConfig
+from clickseg3d_core.training.losses import LossConfig
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class TrainConfig:
+    """One training run.
+
+    Attributes:
+        model: Model config file, relative to the training config file.
+        scenes: Folder of training scenes, as `clickseg3d simulate` writes them.
+        validation: Folder of validation scenes, or None.
+        output: Run folder.
+        start_from: Checkpoint folder to start from, or None.
+        start_from_pointcept: Pointcept or PointTransformerV3 .pth for the backbone, or None.
+        steps: Optimizer steps.
+        batch_size: Scenes per step and process.
+        max_voxels: Voxels of a scene at most; larger ones are cropped around a random point.
+        voxel_range: Factor on the automatic voxel size, drawn per sample.
+        learning_rate: Peak of the one-cycle schedule.
+        warmup: Fraction of the steps spent rising to the peak.
+        weight_decay: AdamW weight decay.
+        clip_norm: Gradient norm at most.
+        ema: Decay of the moving average of weights, which is what checkpoints hold.
+        precision: "auto" takes bfloat16 where the hardware has it, else float32.
+        accelerator: "auto", "cpu" or "cuda".
+        devices: Processes on this machine.
+        workers: Loader processes; 0 loads in the training process.
+        threads: Torch threads on the CPU.
+        seed: Seed of everything random.
+        checkpoint_minutes: Minutes between checkpoints.
+        validation_scenes: Scenes read from `validation` at most.
+        validate_every: Steps between validations; 0 for none but the last.
+    """
+
+    model: Path
+    scenes: Path
+    output: Path
+    validation: Path | None = None
+    start_from: Path | None = None
+    start_from_pointcept: Path | None = None
+    steps: int = 10_000
+    batch_size: int = 1
+    max_voxels: int = 12_000
+    voxel_range: tuple[float, float] = (0.8, 1.8)
+    learning_rate: float = 1e-3
+    warmup: float = 0.05
+    weight_decay: float = 0.05
+    clip_norm: float = 1.0
+    ema: float = 0.998
+    precision: str = "auto"
+    accelerator: str = "auto"
+    devices: int = 1
+    workers: int = 1
+    threads: int = 1
+    seed: int = 0
+    checkpoint_minutes: float = 5.0
+    validation_scenes: int = 16
+    validate_every: int = 1000
+    augment: AugmentConfig = field(default_factory=AugmentConfig)
+    clicks: ClickConfig = field(default_factory=ClickConfig)
+    loss: LossConfig = field(default_factory=LossConfig)
+
+    def __post_init__(self) -> None:
+        for name in ("steps", "batch_size", "max_voxels", "devices", "threads"):
+            if getattr(self, name) < 1:
+                raise ConfigError(f"{name} must be at least 1, got {getattr(self, name)}")
+        if not 0.0 < self.voxel_range[0] <= self.voxel_range[1]:
+            raise ConfigError(f"voxel_range must be low, high with 0 < low, got {self.voxel_range}")
+        if not 0.0 <= self.ema < 1.0:
+            raise ConfigError(f"ema must be in [0, 1), got {self.ema}")

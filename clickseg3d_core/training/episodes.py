@@ -1,0 +1,219 @@
+"""Simulated users: which objects they click first, and how they correct the answer.
+
+An episode is one user with one set of clicks. A step answers many episodes on one encoded scene in
+one decoder pass: one user who clicks many objects, and several who click a single one.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from clickseg3d_core.clicks import error_clicks, innermost_point
+from clickseg3d_core.sampling import Sampler, click_candidates
+
+MIN_VOXELS = 10
+"""Instances with fewer voxels are not clicked."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ClickConfig:
+    """How users are simulated.
+
+    Attributes:
+        sampler: Table 4 rows 11-13: fps (paper), random or voxel candidates.
+        candidates: Click candidates per instance at most (paper: 15).
+        single_episodes: Episodes per scene in which one object alone is clicked.
+        max_objects: Objects of the multi-object episode at most.
+        innermost: Probability that a single first click is the object's innermost point, as users
+            and benchmarks place it; else it is one of the candidates.
+        several: Probability that an object of the multi-object episode gets a random subset of its
+            candidates instead of one click.
+        background: Probability that an episode begins with a background click.
+        rounds: Rounds of corrective clicks at most, each in the current error of the model.
+        correct: Probability of each further round.
+        max_clicks: Clicks of one decoder pass at most; bounds memory.
+    """
+
+    sampler: Sampler = "fps"
+    candidates: int = 15
+    single_episodes: int = 8
+    max_objects: int = 12
+    innermost: float = 0.5
+    several: float = 0.3
+    background: float = 0.1
+    rounds: int = 2
+    correct: float = 0.5
+    max_clicks: int = 60
+
+
+@dataclass(frozen=True, kw_only=True, slots=True, eq=False)
+class Episodes:
+    """K clicks of several episodes on one scene, ordered by episode.
+
+    Attributes:
+        rows: (K,) int64 clicked voxels.
+        target: (K,) int64 instance that the click marks; for a background click the instance that
+            it lies on, 0 if none.
+        is_background: (K,) bool.
+        episode: (K,) int64.
+    """
+
+    rows: NDArray[np.int64]
+    target: NDArray[np.int64]
+    is_background: NDArray[np.bool_]
+    episode: NDArray[np.int64]
+
+    def object_index(self) -> NDArray[np.int64]:
+        """(K,) int64 in 0..J-1: one number per marked object and one per background click."""
+        click = np.arange(len(self.rows)) + 1
+        key = np.stack([self.episode, np.where(self.is_background, -click, self.target)], axis=1)
+        return np.unique(key, axis=0, return_inverse=True)[1].reshape(-1).astype(np.int64)
+
+    def with_clicks(
+        self, rows: list[int], target: list[int], background: list[bool], episode: list[int]
+    ) -> Episodes:
+        """These episodes with further clicks."""
+        return Episodes(
+            rows=np.append(self.rows, np.array(rows, dtype=np.int64)),
+            target=np.append(self.target, np.array(target, dtype=np.int64)),
+            is_background=np.append(self.is_background, np.array(background, dtype=bool)),
+            episode=np.append(self.episode, np.array(episode, dtype=np.int64)),
+        )
+
+
+def first_clicks(
+    centers: NDArray[np.float32],
+    instance: NDArray[np.int64],
+    settings: ClickConfig,
+    rng: np.random.Generator,
+) -> Episodes | None:
+    """First clicks of all episodes on one scene.
+
+    Args:
+        centers: (V, 3) float32, voxel units.
+        instance: (V,) int64, 0 = unlabelled.
+        settings: How users click.
+        rng: Randomness.
+
+    Returns:
+        None if no instance has MIN_VOXELS voxels.
+    """
+    ids, counts = np.unique(instance[instance > 0], return_counts=True)
+    ids = ids[counts >= MIN_VOXELS]
+    if len(ids) == 0:
+        return None
+    empty = Episodes(
+        rows=np.zeros(0, np.int64),
+        target=np.zeros(0, np.int64),
+        is_background=np.zeros(0, bool),
+        episode=np.zeros(0, np.int64),
+    )
+    episodes = _many_objects(empty, centers, instance, ids, settings, rng)
+    for number in range(1, settings.single_episodes + 1):
+        if len(episodes.rows) + 2 > settings.max_clicks:
+            break
+        target = int(rng.choice(ids))
+        rows = [_first_click(centers, instance == target, settings, rng)]
+        targets, background = [target], [False]
+        if rng.random() < settings.background:
+            others = np.flatnonzero(instance != target)
+            if len(others):
+                rows.append(int(rng.choice(others)))
+                targets.append(int(instance[rows[-1]]))
+                background.append(True)
+        episodes = episodes.with_clicks(rows, targets, background, [number] * len(rows))
+    return episodes
+
+
+def _many_objects(
+    episodes: Episodes,
+    centers: NDArray[np.float32],
+    instance: NDArray[np.int64],
+    ids: NDArray[np.int64],
+    settings: ClickConfig,
+    rng: np.random.Generator,
+) -> Episodes:
+    """Episode 0: several objects, one or a few clicks each, sometimes a background click."""
+    chosen = rng.permutation(ids)[: int(rng.integers(1, settings.max_objects + 1))]
+    for target in chosen:
+        mask = instance == target
+        if rng.random() < settings.several:
+            candidates = _candidates(centers, mask, settings, rng)
+            rows = candidates[: int(rng.integers(1, len(candidates) + 1))].tolist()
+        else:
+            rows = [_first_click(centers, mask, settings, rng)]
+        rows = rows[: max(1, settings.max_clicks // 2 - len(episodes.rows))]
+        n = len(rows)
+        episodes = episodes.with_clicks(rows, [int(target)] * n, [False] * n, [0] * n)
+        if len(episodes.rows) >= settings.max_clicks // 2:
+            break
+    rest = np.flatnonzero(~np.isin(instance, chosen))
+    if len(rest) and rng.random() < settings.background:
+        row = int(rng.choice(rest))
+        episodes = episodes.with_clicks([row], [int(instance[row])], [True], [0])
+    return episodes
+
+
+def _candidates(
+    centers: NDArray[np.float32],
+    mask: NDArray[np.bool_],
+    settings: ClickConfig,
+    rng: np.random.Generator,
+) -> NDArray[np.int64]:
+    """Up to `candidates` click rows on one instance, in random order."""
+    rows = np.flatnonzero(mask)
+    chosen = click_candidates(centers[rows], settings.candidates, settings.sampler, rng)
+    return np.asarray(rng.permutation(rows[chosen]), dtype=np.int64)
+
+
+def _first_click(
+    centers: NDArray[np.float32],
+    mask: NDArray[np.bool_],
+    settings: ClickConfig,
+    rng: np.random.Generator,
+) -> int:
+    if rng.random() < settings.innermost:
+        return innermost_point(centers, mask)
+    return int(_candidates(centers, mask, settings, rng)[0])
+
+
+def corrected(
+    episodes: Episodes,
+    centers: NDArray[np.float32],
+    instance: NDArray[np.int64],
+    labels: NDArray[np.int64],
+    rng: np.random.Generator,
+    max_clicks: int,
+) -> Episodes:
+    """Add the click that each user would make next.
+
+    Args:
+        episodes: Clicks so far.
+        centers: (V, 3) float32, voxel units.
+        instance: (V,) int64 truth.
+        labels: (E, V) int64 current answer per episode: instance id, 0 = background.
+        rng: Randomness: one in four episodes is left as it is, and the click is not always the
+            very deepest.
+        max_clicks: Clicks in total at most.
+    """
+    rows: list[int] = []
+    targets: list[int] = []
+    background: list[bool] = []
+    numbers: list[int] = []
+    for number in range(len(labels)):
+        if len(episodes.rows) + len(rows) >= max_clicks or rng.random() < 0.25:
+            continue
+        mine = episodes.episode == number
+        wanted = np.unique(episodes.target[mine & ~episodes.is_background])
+        truth = np.where(np.isin(instance, wanted), instance, 0)
+        answer = np.where(instance == 0, truth, labels[number])  # unlabelled voxels are no error
+        clicks = error_clicks(centers, truth, answer)
+        for click in clicks[: 1 if number else 3]:
+            rows.append(click.index)
+            targets.append(click.label if click.label else int(instance[click.index]))
+            background.append(click.label == 0)
+            numbers.append(number)
+    return episodes.with_clicks(rows, targets, background, numbers)

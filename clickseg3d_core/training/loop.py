@@ -1,0 +1,98 @@
+"""The training command: read a config, launch, train, checkpoint."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import torch
+from lightning_fabric import Fabric
+from lightning_fabric.strategies.ddp import DDPStrategy
+
+from clickseg3d_core.config import apply_overrides, from_dict, load_yaml
+from clickseg3d_core.errors import ConfigError
+from clickseg3d_core.model.network import ModelConfig
+from clickseg3d_core.training.config import TrainConfig
+from clickseg3d_core.training.run import Progress, Run
+
+
+def read_config(path: Path, overrides: Sequence[str] = ()) -> tuple[TrainConfig, ModelConfig]:
+    """Read a training config and the model config that it names.
+
+    Raises:
+        ConfigError: if a key, a type or a value does not fit.
+    """
+    values = apply_overrides(load_yaml(path), overrides)
+    model_values = values.pop("model_settings", {})
+    config = from_dict(TrainConfig, values)
+    model_path = config.model if config.model.is_absolute() else path.parent / config.model
+    changes = [f"{key}={json.dumps(value)}" for key, value in _flat(model_values)]
+    return config, from_dict(ModelConfig, apply_overrides(load_yaml(model_path), changes))
+
+
+def _flat(values: dict[str, Any], prefix: str = "") -> list[tuple[str, Any]]:
+    rows: list[tuple[str, Any]] = []
+    for key, value in values.items():
+        name = f"{prefix}{key}"
+        rows += _flat(value, f"{name}.") if isinstance(value, dict) else [(name, value)]
+    return rows
+
+
+def train(
+    config_path: Path,
+    overrides: Sequence[str] = (),
+    output: Path | None = None,
+    resume: bool = False,
+    progress: Progress | None = None,
+) -> Path:
+    """Train, or go on training.
+
+    Args:
+        config_path: YAML of a TrainConfig; its `model` is relative to the file, other paths to the
+            working directory. `model_settings` changes single values of the model.
+        overrides: `a.b=value` changes of the YAML.
+        output: Run folder instead of the config's.
+        resume: Go on from the run folder's last state; without, the folder must hold no run.
+        progress: Told about every step.
+
+    Returns:
+        The checkpoint folder.
+
+    Raises:
+        ConfigError: if the config does not fit, or the run folder holds a run already.
+        CheckpointError: if there is nothing to resume, or it is damaged or of another config.
+    """
+    config, model_config = read_config(config_path, overrides)
+    if output is not None:
+        config = replace(config, output=output)
+    torch.set_num_threads(config.threads)
+    fabric = _launch(config)
+    run = Run(fabric, config, model_config)
+    if resume:
+        run.restore()
+    else:
+        run.begin()
+    run.loop(progress)
+    return run.finish()
+
+
+def _launch(config: TrainConfig) -> Fabric:
+    on_cuda = config.accelerator != "cpu" and torch.cuda.is_available()
+    if config.accelerator == "cuda" and not on_cuda:
+        raise ConfigError("accelerator is cuda, but torch sees no CUDA device; use auto or cpu")
+    precision: Any = config.precision
+    if precision == "auto":
+        precision = "bf16-mixed" if on_cuda and torch.cuda.is_bf16_supported() else "32-true"
+    several = config.devices > 1 or int(os.environ.get("WORLD_SIZE", "1")) > 1
+    fabric = Fabric(
+        accelerator="cuda" if on_cuda else "cpu",
+        devices=config.devices,
+        precision=precision,
+        strategy=DDPStrategy(find_unused_parameters=True) if several else "auto",
+    )
+    fabric.launch()
+    return fabric

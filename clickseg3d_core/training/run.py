@@ -1,0 +1,264 @@
+"""State of a training run: steps, log, checkpoints, validation, resume."""
+
+from __future__ import annotations
+
+import copy
+import json
+import logging
+import os
+import platform
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+import yaml
+from lightning_fabric import Fabric
+from torch.utils.data import DataLoader, Subset
+
+from clickseg3d_core.checkpoint import load_checkpoint, load_weights, save_checkpoint
+from clickseg3d_core.config import to_dict
+from clickseg3d_core.data.scene import load_scene
+from clickseg3d_core.errors import CheckpointError, ConfigError
+from clickseg3d_core.evaluation.single_object import evaluate_scene
+from clickseg3d_core.model.network import ClickSegmentationNet, ModelConfig
+from clickseg3d_core.model.pointcept import load_pointcept_state, read_pointcept_file
+from clickseg3d_core.segmenter import ClickSegmenter
+from clickseg3d_core.training.config import TrainConfig
+from clickseg3d_core.training.optimization import learning_rate, parameter_groups, update_average
+from clickseg3d_core.training.samples import Sample, SampleStream, scene_files
+from clickseg3d_core.training.step import TrainingStep
+
+logger = logging.getLogger(__name__)
+
+STATE_FILE = "training_state.pt"
+METRICS_FILE = "metrics.jsonl"
+LOG_EVERY = 20
+
+Progress = Callable[[int, int, dict[str, float]], None]
+"""Called after each step with the step, the steps in all, and running means."""
+
+
+class Run:
+    """State of one training run.
+
+    Args:
+        fabric: Launched Fabric.
+        config: The run.
+        model_config: The network.
+    """
+
+    def __init__(self, fabric: Fabric, config: TrainConfig, model_config: ModelConfig) -> None:
+        self.fabric, self.config, self.model_config = fabric, config, model_config
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(config.seed)
+            self.net = _initial_net(config, model_config)
+        self.average = copy.deepcopy(self.net).requires_grad_(False)
+        self.optimizer = torch.optim.AdamW(
+            parameter_groups(self.net, config.weight_decay), lr=config.learning_rate
+        )
+        self.module, self.fabric_optimizer = fabric.setup(
+            TrainingStep(self.net, config), self.optimizer
+        )
+        self.average.to(fabric.device)
+        self.step = 0
+        self.seconds = 0.0
+        self.best: dict[str, float] = {}
+
+    def begin(self) -> None:
+        """Make the run folder and write the resolved config into it."""
+        folder = self.config.output
+        if self.fabric.is_global_zero:
+            if (folder / STATE_FILE).exists():
+                raise ConfigError(
+                    f"{folder} holds a training run already; resume it with --resume or choose "
+                    "another --output"
+                )
+            folder.mkdir(parents=True, exist_ok=True)
+            resolved = {"training": to_dict(self.config), "model": to_dict(self.model_config)}
+            (folder / "config.yaml").write_text(yaml.safe_dump(resolved, sort_keys=False))
+            (folder / METRICS_FILE).write_text("")
+
+    def loop(self, progress: Progress | None) -> None:
+        """Train from the current step to the last."""
+        saved = time.monotonic()
+        recent: list[dict[str, float]] = []
+        for samples in self._loader():
+            started = time.monotonic()
+            recent.append(self._train_step(samples))
+            self.seconds += time.monotonic() - started
+            self.step += 1
+            if self.step % LOG_EVERY == 0 or self.step == self.config.steps:
+                self._log({"step": self.step, **_means(recent), "seconds": round(self.seconds, 1)})
+                recent = recent[-LOG_EVERY:]
+            if progress is not None:
+                progress(self.step, self.config.steps, _means(recent[-LOG_EVERY:]))
+            if time.monotonic() - saved > 60 * self.config.checkpoint_minutes:
+                self.save()
+                saved = time.monotonic()
+            if self.config.validate_every and self.step % self.config.validate_every == 0:
+                self.validate()
+
+    def finish(self) -> Path:
+        """Last checkpoint and validation."""
+        self.save()
+        if not (self.config.validate_every and self.step % self.config.validate_every == 0):
+            self.validate()
+            self.save()
+        return self.config.output / "checkpoint"
+
+    def _loader(self) -> DataLoader[list[Sample]]:
+        stream = SampleStream(
+            self.config,
+            self.model_config.inputs,
+            self.model_config.target_voxels,
+            self.fabric.global_rank,
+            self.fabric.world_size,
+        )
+        rest = Subset(stream, range(self.step, self.config.steps))
+        return DataLoader(
+            rest,
+            batch_size=None,
+            num_workers=self.config.workers,
+            collate_fn=_unchanged,
+            prefetch_factor=4 if self.config.workers else None,
+            persistent_workers=self.config.workers > 0,
+            worker_init_fn=_one_thread,
+        )
+
+    def _train_step(self, samples: list[Sample]) -> dict[str, float]:
+        rate = learning_rate(self.step, self.config)
+        for group in self.optimizer.param_groups:
+            group["lr"] = rate
+        generator = torch.Generator().manual_seed(
+            self.config.seed * 1_000_003
+            + self.step * self.fabric.world_size
+            + self.fabric.global_rank
+        )
+        self.module.train()
+        loss, figures = self.module(samples, generator)
+        self.fabric.backward(loss)
+        norm = self.fabric.clip_gradients(
+            self.module,
+            self.fabric_optimizer,
+            max_norm=self.config.clip_norm,
+            error_if_nonfinite=False,
+        )
+        if norm is not None and bool(torch.isfinite(norm)):
+            self.fabric_optimizer.step()
+        self.fabric_optimizer.zero_grad(set_to_none=True)
+        update_average(self.average, self.net, self.step, self.config.ema)
+        return {"loss": float(loss.detach()), "lr": rate, **figures}
+
+    def validate(self) -> None:
+        """Single-object protocol on validation scenes with the averaged weights."""
+        if self.config.validation is None or not self.fabric.is_global_zero:
+            return
+        segmenter = ClickSegmenter(copy.deepcopy(self.average), {}, self.fabric.device)
+        ious = []
+        for path in scene_files(self.config.validation)[: self.config.validation_scenes]:
+            for record in evaluate_scene(segmenter, load_scene(path), clicks=3, max_objects=8):
+                ious.append(record.ious)
+        if ious:
+            mean = np.mean(ious, axis=0)
+            self.best = {f"iou@{k + 1}": round(float(v), 4) for k, v in enumerate(mean)}
+            self._log({"step": self.step, "validation": self.best, "objects": len(ious)})
+
+    def _log(self, row: dict[str, Any]) -> None:
+        if self.fabric.is_global_zero:
+            with (self.config.output / METRICS_FILE).open("a", encoding="utf-8") as file:
+                file.write(json.dumps(row) + "\n")
+            logger.info("%s", row)
+
+    def save(self) -> None:
+        """Write the averaged weights as a checkpoint, and the state to resume from."""
+        if not self.fabric.is_global_zero:
+            return
+        save_checkpoint(
+            self.average, self.config.output / "checkpoint", training=self.summary(), half=True
+        )
+        state = {
+            "step": self.step,
+            "seconds": self.seconds,
+            "net": self.net.state_dict(),
+            "average": self.average.state_dict(),
+            "optimizer": self.optimizer.state_dict(),
+            "model": json.dumps(to_dict(self.model_config)),
+        }
+        target = self.config.output / STATE_FILE
+        descriptor, temporary = tempfile.mkstemp(dir=target.parent, suffix=".part")
+        os.close(descriptor)
+        torch.save(state, temporary)
+        os.replace(temporary, target)
+
+    def summary(self) -> dict[str, Any]:
+        """Facts for the checkpoint's config.json."""
+        return {
+            "step": self.step,
+            "steps": self.config.steps,
+            "hours": round(self.seconds / 3600, 3),
+            "hardware": _hardware(self.fabric.device),
+            "seed": self.config.seed,
+            "validation": self.best,
+        }
+
+    def restore(self) -> None:
+        """Load the run folder's last state.
+
+        Raises:
+            CheckpointError: if it is missing, damaged or of another model config.
+        """
+        path = self.config.output / STATE_FILE
+        try:
+            state = torch.load(path, map_location=self.fabric.device, weights_only=True)
+        except (OSError, RuntimeError, EOFError, ValueError) as error:
+            raise CheckpointError(f"{path} cannot be resumed from: {error}") from error
+        if json.loads(state["model"]) != to_dict(self.model_config):
+            raise CheckpointError(
+                f"{path} was written by another model config; resume with the config it began with"
+            )
+        load_weights(self.net, state["net"], str(path))
+        load_weights(self.average, state["average"], str(path))
+        self.optimizer.load_state_dict(state["optimizer"])
+        self.step, self.seconds = int(state["step"]), float(state["seconds"])
+        _drop_later_rows(self.config.output / METRICS_FILE, self.step)
+
+
+def _initial_net(config: TrainConfig, model_config: ModelConfig) -> ClickSegmentationNet:
+    net = ClickSegmentationNet(model_config)
+    if config.start_from is not None:
+        other, _ = load_checkpoint(config.start_from)
+        load_weights(net, other.state_dict(), str(config.start_from))
+    if config.start_from_pointcept is not None:
+        report = load_pointcept_state(net.encoder, read_pointcept_file(config.start_from_pointcept))
+        logger.info("backbone from %s: %s", config.start_from_pointcept, report)
+    return net
+
+
+def _means(rows: list[dict[str, float]]) -> dict[str, float]:
+    keys = sorted({key for row in rows for key in row})
+    return {k: round(float(np.mean([r[k] for r in rows if k in r])), 6) for k in keys}
+
+
+def _drop_later_rows(path: Path, step: int) -> None:
+    """Forget log rows of steps that the resumed state does not know."""
+    if path.exists():
+        rows = [line for line in path.read_text().splitlines() if json.loads(line)["step"] <= step]
+        path.write_text("".join(row + "\n" for row in rows))
+
+
+def _hardware(device: torch.device) -> str:
+    if device.type == "cuda":
+        return torch.cuda.get_device_name(device)
+    return f"{os.cpu_count()} CPU cores, {platform.machine()}"
+
+
+def _unchanged(samples: list[Sample]) -> list[Sample]:
+    return samples
+
+
+def _one_thread(worker: int) -> None:
+    torch.set_num_threads(1)

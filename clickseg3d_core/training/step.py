@@ -1,0 +1,156 @@
+"""One training step on one scene: encode, let users correct, decode, compare."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from clickseg3d_core.model.decoder import ClickQueries, SceneMemory
+from clickseg3d_core.model.grid import VoxelBatch
+from clickseg3d_core.model.network import ClickSegmentationNet, merge_clicks
+from clickseg3d_core.surface import path_costs
+from clickseg3d_core.training.config import TrainConfig
+from clickseg3d_core.training.episodes import Episodes, corrected
+from clickseg3d_core.training.losses import Targets, best_of, mask_iou, segmentation_loss
+from clickseg3d_core.training.samples import Sample
+
+
+class TrainingStep(nn.Module):
+    """The network with its loss as one module, so that a launcher can wrap it whole.
+
+    Args:
+        net: The network.
+        config: The run.
+    """
+
+    def __init__(self, net: ClickSegmentationNet, config: TrainConfig) -> None:
+        super().__init__()
+        self.net = net
+        self.config = config
+
+    def forward(
+        self, samples: list[Sample], generator: torch.Generator
+    ) -> tuple[Tensor, dict[str, float]]:
+        """Mean loss over samples, and figures for the log.
+
+        Args:
+            samples: Scenes with first clicks.
+            generator: Draws order shuffles and dropped paths.
+        """
+        memories = self._encode(samples, generator)
+        losses, logs = [], []
+        for memory, sample in zip(memories, samples, strict=True):
+            loss, log = self._sample_loss(memory, sample)
+            losses.append(loss)
+            logs.append(log)
+        keys = sorted({key for log in logs for key in log})
+        means = {k: float(np.mean([log[k] for log in logs if k in log])) for k in keys}
+        return torch.stack(losses).mean(), means
+
+    def _place(self) -> torch.device:
+        return next(self.net.parameters()).device
+
+    def _encode(self, samples: list[Sample], generator: torch.Generator) -> list[SceneMemory]:
+        device = self._place()
+        batch = np.repeat(np.arange(len(samples)), [len(s.coords) for s in samples])
+        return self.net.encode(
+            VoxelBatch(
+                coords=torch.from_numpy(np.concatenate([s.coords for s in samples])).to(device),
+                batch=torch.from_numpy(batch).to(device),
+            ),
+            torch.from_numpy(np.concatenate([s.features for s in samples])).to(device),
+            torch.from_numpy(np.concatenate([s.centers for s in samples])).to(device),
+            generator=generator,
+        )
+
+    def _sample_loss(self, memory: SceneMemory, sample: Sample) -> tuple[Tensor, dict[str, float]]:
+        rng = np.random.default_rng(sample.seed)
+        settings = self.config.clicks
+        episodes = sample.episodes
+        paths: dict[int, NDArray[np.float32]] = {}
+        for _ in range(settings.rounds):
+            if rng.random() >= settings.correct:
+                break
+            labels = self._answers(memory, sample, episodes, paths)
+            episodes = corrected(
+                episodes, sample.centers, sample.instance, labels, rng, settings.max_clicks
+            )
+        queries = self._queries(sample, episodes, paths)
+        targets = self._targets(sample, episodes)
+        outputs = self.net.decode(memory, queries)
+        loss, log = segmentation_loss(outputs, queries.object_index, targets, self.config.loss)
+        return loss, log | self._figures(outputs[-1].mask_logits, queries, targets, episodes)
+
+    @torch.no_grad()
+    def _answers(
+        self,
+        memory: SceneMemory,
+        sample: Sample,
+        episodes: Episodes,
+        paths: dict[int, NDArray[np.float32]],
+    ) -> NDArray[np.int64]:
+        """(E, V) current answer of every episode: instance ids, 0 = background."""
+        queries = self._queries(sample, episodes, paths)
+        output = self.net.decode(memory, queries)[-1]
+        columns = int(queries.object_index.max()) + 1
+        merged = merge_clicks(output.mask_logits.float(), queries.object_index, columns)
+        owner, target = _columns(episodes)
+        answers = [
+            best_of(
+                merged,
+                torch.from_numpy(np.flatnonzero(owner == e)).to(merged.device),
+                torch.from_numpy(target[owner == e]).to(merged.device),
+            )
+            for e in range(int(episodes.episode.max()) + 1)
+        ]
+        return torch.stack(answers).cpu().numpy()
+
+    def _queries(
+        self, sample: Sample, episodes: Episodes, paths: dict[int, NDArray[np.float32]]
+    ) -> ClickQueries:
+        device = self._place()
+        new = np.array([r for r in set(episodes.rows.tolist()) if r not in paths], dtype=np.int64)
+        for row, costs in zip(new, path_costs(sample.graph, new), strict=True):
+            paths[int(row)] = costs
+        stacked = np.stack([paths[int(row)] for row in episodes.rows])
+        return ClickQueries(
+            rows=torch.from_numpy(episodes.rows).to(device),
+            positions=torch.from_numpy(sample.centers[episodes.rows]).to(device),
+            object_index=torch.from_numpy(episodes.object_index()).to(device),
+            is_background=torch.from_numpy(episodes.is_background).to(device),
+            episode=torch.from_numpy(episodes.episode).to(device),
+            paths=torch.from_numpy(stacked).to(device),
+        )
+
+    def _targets(self, sample: Sample, episodes: Episodes) -> Targets:
+        device = self._place()
+        wanted = np.zeros(int(episodes.object_index().max()) + 1, dtype=np.int64)
+        wanted[episodes.object_index()] = episodes.target
+        classes = np.where(episodes.target > 0, sample.instance_class[episodes.target], -1)
+        instance = torch.from_numpy(sample.instance).to(device)
+        columns = torch.from_numpy(wanted).to(device)
+        return Targets(
+            masks=(instance[None, :] == columns[:, None]).float(),
+            known=instance > 0,
+            classes=torch.from_numpy(classes).to(device),
+            counted=columns > 0,
+        )
+
+    @torch.no_grad()
+    def _figures(
+        self, mask_logits: Tensor, queries: ClickQueries, targets: Targets, episodes: Episodes
+    ) -> dict[str, float]:
+        merged = merge_clicks(mask_logits.float(), queries.object_index, len(targets.masks))
+        return {"iou": float(mask_iou(merged, targets).mean()), "clicks": float(len(episodes.rows))}
+
+
+def _columns(episodes: Episodes) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Episode and instance id of each column; 0 for background clicks."""
+    index = episodes.object_index()
+    owner = np.zeros(int(index.max()) + 1, dtype=np.int64)
+    target = owner.copy()
+    owner[index] = episodes.episode
+    target[index] = np.where(episodes.is_background, 0, episodes.target)
+    return owner, target
