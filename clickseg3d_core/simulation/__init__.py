@@ -1,0 +1,1 @@
+"""Simulated scans: labelled training scenes made from shapes, with no download."""

@@ -1,0 +1,100 @@
+"""A spinning LiDAR."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from clickseg3d_core.simulation.mesh import FloatArray
+from clickseg3d_core.simulation.raycast import Caster
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Lidar:
+    """A rotating range sensor.
+
+    Attributes:
+        rings: Number of lasers.
+        columns: Firings per turn.
+        lowest: Elevation of the lowest ring in radians.
+        highest: Elevation of the highest ring in radians.
+        noise: Standard deviation of range in metres.
+        near: Shortest range in metres.
+        far: Longest range in metres.
+        dropout: Probability that a ray has no return.
+    """
+
+    rings: int = 64
+    columns: int = 1024
+    lowest: float = -0.43
+    highest: float = 0.05
+    noise: float = 0.015
+    near: float = 1.0
+    far: float = 80.0
+    dropout: float = 0.05
+
+
+@dataclass(frozen=True, kw_only=True, slots=True, eq=False)
+class Sweep:
+    """One turn of the sensor.
+
+    Attributes:
+        points: (N, 3) float64, metres, world frame, with range noise.
+        clean: (N, 3) float64, metres, world frame, on the surface.
+        face: (N,) int64, world face hit.
+        ring: (N,) int64, laser number, 0 is the lowest.
+    """
+
+    points: FloatArray
+    clean: FloatArray
+    face: NDArray[np.int64]
+    ring: NDArray[np.int64]
+
+
+def ring_directions(lidar: Lidar) -> FloatArray:
+    """(rings, columns, 3) float64 unit vectors, sensor frame (x forward, z up)."""
+    elevation = np.linspace(lidar.lowest, lidar.highest, lidar.rings)[:, None]
+    azimuth = np.arange(lidar.columns) * (2.0 * np.pi / lidar.columns)
+    flat = np.cos(elevation)
+    return np.stack(
+        [
+            flat * np.cos(azimuth),
+            flat * np.sin(azimuth),
+            np.repeat(np.sin(elevation), lidar.columns, axis=1),
+        ],
+        axis=-1,
+    )
+
+
+def sweep(
+    caster: Caster, lidar: Lidar, rotation: FloatArray, eye: FloatArray, rng: np.random.Generator
+) -> Sweep:
+    """Turn the sensor once.
+
+    Args:
+        caster: Rays into the world.
+        lidar: The sensor.
+        rotation: (3, 3) sensor to world.
+        eye: (3,) sensor position in metres, world frame.
+        rng: Source of noise and dropout.
+
+    Returns:
+        The returns. Dark and glassy faces and grazing rays at long range return less often.
+    """
+    directions = ring_directions(lidar).reshape(-1, 3) @ rotation.T
+    ring = np.repeat(np.arange(lidar.rings), lidar.columns)
+    distance, face = caster.cast(np.tile(eye, (len(directions), 1)), directions)
+    hit = np.flatnonzero((face >= 0) & (distance > lidar.near) & (distance < lidar.far))
+    cosine = np.abs(np.einsum("ij,ij->i", directions[hit], caster.world.normals[face[hit]]))
+    reach = 1.0 - 0.5 * (distance[hit] / lidar.far) ** 2
+    chance = reach * np.clip(cosine / 0.02, 0.0, 1.0) * (1.0 - caster.world.dropout(face[hit]))
+    hit = hit[rng.random(len(hit)) < chance * (1.0 - lidar.dropout)]
+    noisy = distance[hit] + rng.normal(0.0, lidar.noise, len(hit))
+    return Sweep(
+        points=eye + directions[hit] * noisy[:, None],
+        clean=eye + directions[hit] * distance[hit, None],
+        face=face[hit],
+        ring=ring[hit],
+    )

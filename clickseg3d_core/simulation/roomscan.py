@@ -1,0 +1,156 @@
+"""Scans of rooms: a walk fused from many RGB-D shots, or a single shot."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from clickseg3d_core.data.scene import Scene
+from clickseg3d_core.simulation.library import MeshLibrary
+from clickseg3d_core.simulation.light import random_light, shade
+from clickseg3d_core.simulation.mesh import FloatArray, rotation_x, rotation_y, rotation_z
+from clickseg3d_core.simulation.objects import ObjectSource
+from clickseg3d_core.simulation.raycast import Caster
+from clickseg3d_core.simulation.rgbd import DepthCamera, View, look_at, shoot
+from clickseg3d_core.simulation.room import RoomPlan, build_room
+from clickseg3d_core.simulation.scan import finish, merge_voxels, subsample
+from clickseg3d_core.simulation.stacking import HeightMap
+from clickseg3d_core.simulation.world import World
+
+Rng = np.random.Generator
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class WalkConfig:
+    """How a room is walked and fused.
+
+    Attributes:
+        views: Number of shots.
+        voxel: Cell of the fused cloud in metres.
+        drift: Standard deviation of each shot's position error in metres; its rotation error is
+            half as many radians.
+        up: Whether some shots look at the ceiling.
+    """
+
+    views: int
+    voxel: float
+    drift: float
+    up: bool
+
+
+def random_walk(rng: Rng, area: float) -> WalkConfig:
+    """Draw a walk; larger rooms get more shots."""
+    views = int(np.clip(rng.integers(6, 16) + area * rng.uniform(0.3, 0.8), 8, 40))
+    drift = 0.0 if rng.random() < 0.3 else abs(rng.normal(0.0, 0.006))
+    voxel = rng.uniform(0.015, 0.03)
+    return WalkConfig(views=views, voxel=voxel, drift=drift, up=rng.random() < 0.5)
+
+
+def walk_poses(plan: RoomPlan, floor: HeightMap, walk: WalkConfig, rng: Rng) -> list[FloatArray]:
+    """Camera poses where the floor is free, looking into the room from all sides."""
+    x, y, z = plan.size
+    free = np.argwhere(floor.height < 0.5)
+    poses = []
+    for index in range(walk.views):
+        cell = free[int(rng.integers(len(free)))] if len(free) else np.array(floor.height.shape) // 2
+        spot = (cell + 0.5 - np.array(floor.height.shape) / 2) * floor.cell
+        spot = np.clip(spot, [-x / 2 + 0.3, -y / 2 + 0.3], [x / 2 - 0.3, y / 2 - 0.3])
+        eye = np.array([*spot, rng.uniform(1.1, min(1.9, z - 0.3))])
+        aim = np.array([*(rng.uniform(-0.5, 0.5, 2) * [x, y]), rng.uniform(0.0, 1.4)])
+        if walk.up and index % 5 == 4:
+            aim[2] = rng.uniform(1.8, z + 0.5)
+        if np.linalg.norm(aim[:2] - eye[:2]) < 0.6:
+            aim[:2] = -eye[:2] * 0.5 + rng.normal(0, 0.5, 2)
+        poses.append(look_at(eye, aim, rng.normal(0.0, 0.05)))
+    return poses
+
+
+def _drifted(view: View, eye: FloatArray, drift: float, rng: Rng) -> View:
+    if drift <= 0.0:
+        return view
+    angles = rng.normal(0.0, drift * 0.5, 3)
+    turn = rotation_x(angles[0]) @ rotation_y(angles[1]) @ rotation_z(angles[2])
+    points = (view.points - eye) @ turn.T + eye + rng.normal(0.0, drift, 3)
+    return replace(view, points=points)
+
+
+def walk_camera(rng: Rng) -> DepthCamera:
+    """The camera of a fused walk: small images, no projector shadow of its own."""
+    return DepthCamera(
+        width=176, height=132, field=rng.uniform(0.95, 1.2), near=0.35, far=rng.uniform(3.5, 6.0),
+        noise=rng.uniform(0.4, 1.0), step=rng.uniform(0.0, 0.003), baseline=0.0,
+        jitter=rng.uniform(0.1, 0.5), flying=rng.uniform(0.0, 0.06), grazing=rng.uniform(0.05, 0.2),
+        dropout=rng.uniform(0.0, 0.02),
+    )  # fmt: skip
+
+
+def fuse(
+    caster: Caster, poses: list[FloatArray], walk: WalkConfig, camera: DepthCamera, rng: Rng
+) -> tuple[FloatArray, FloatArray, NDArray[np.int64], NDArray[np.int32]]:
+    """Shoot from all poses and merge.
+
+    Returns:
+        (N, 3) fused points and (N, 3) surface points in metres, (N,) face that gives the color,
+        (N,) world instance ids.
+    """
+    shots = [_drifted(shoot(caster, camera, p, rng), p[:3, 3], walk.drift, rng) for p in poses]
+    points = np.concatenate([s.points for s in shots])
+    instance = caster.world.instance[np.concatenate([s.face for s in shots])]
+    merged, rows = merge_voxels(points, instance, walk.voxel)
+    clean = np.concatenate([s.clean for s in shots])[rows]
+    color_face = np.concatenate([s.color_face for s in shots])[rows]
+    return merged, clean, color_face, instance[rows]
+
+
+def _single(
+    caster: Caster, plan: RoomPlan, floor: HeightMap, rng: Rng
+) -> tuple[FloatArray, FloatArray, NDArray[np.int64], NDArray[np.int32], FloatArray]:
+    walk = WalkConfig(views=1, voxel=0.01, drift=0.0, up=False)
+    pose = walk_poses(plan, floor, walk, rng)[0]
+    camera = DepthCamera(
+        width=320, height=240, field=rng.uniform(0.95, 1.2), near=0.4, far=rng.uniform(3.5, 6.0),
+        noise=rng.uniform(0.5, 1.3), step=rng.uniform(0.001, 0.0032),
+        jitter=rng.uniform(0.2, 0.8), flying=rng.uniform(0.0, 0.2), grazing=rng.uniform(0.05, 0.25),
+        dropout=rng.uniform(0.0, 0.03),
+    )  # fmt: skip
+    view = shoot(caster, camera, pose, rng)
+    return view.points, view.clean, view.color_face, caster.world.instance[view.face], pose
+
+
+def simulate_room(rng: Rng, library: MeshLibrary | None) -> Scene:
+    """One labelled room scan.
+
+    Args:
+        rng: Source of everything random.
+        library: Meshes to mix in, or None for shapes only.
+
+    Returns:
+        A scene of at most 80,000 points, z up or in the camera's optical frame (meta "frame").
+    """
+    world, plan, floor = build_room(rng, ObjectSource(library))
+    return scan_room(world, plan, floor, rng)
+
+
+def scan_room(world: World, plan: RoomPlan, floor: HeightMap, rng: Rng) -> Scene:
+    """Scan a room once: fused (mostly) or one shot."""
+    caster, light = Caster(world), random_light(rng)
+    meta: dict[str, str | int | float] = {"kind": "room", "sensor": "rgbd", "frame": "world"}
+    if rng.random() < 0.25:
+        points, clean, color_face, instance, pose = _single(caster, plan, floor, rng)
+        meta["views"] = 1
+        if rng.random() < 0.25:
+            points = (points - pose[:3, 3]) @ pose[:3, :3]
+            meta["frame"] = "camera"
+    else:
+        walk = random_walk(rng, plan.size[0] * plan.size[1])
+        poses = walk_poses(plan, floor, walk, rng)
+        points, clean, color_face, instance = fuse(caster, poses, walk, walk_camera(rng), rng)
+        meta["views"] = walk.views
+    keep = subsample(len(points), 80_000, rng)
+    if rng.random() < 0.3:
+        ceiling = world.instance_class[instance[keep]] == 2
+        keep = keep[~ceiling]
+    rgb = shade(world, clean[keep], color_face[keep], light, rng)
+    return finish(world, points[keep], rgb, instance[keep], meta)
