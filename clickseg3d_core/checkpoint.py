@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
-import tempfile
 from collections.abc import Mapping
 from importlib import resources
 from pathlib import Path
@@ -16,6 +14,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
+from clickseg3d_core.atomic import replacing
 from clickseg3d_core.config import from_dict, to_dict
 from clickseg3d_core.errors import CheckpointError, ConfigError
 from clickseg3d_core.model.network import ClickSegmentationNet, ModelConfig
@@ -43,7 +42,9 @@ def save_checkpoint(
     """
     folder.mkdir(parents=True, exist_ok=True)
     tensors = {name: _stored(name, t, half) for name, t in net.state_dict().items()}
-    weights = _replace_file(folder / WEIGHTS_FILE, lambda path: save_file(tensors, path))
+    weights = folder / WEIGHTS_FILE
+    with replacing(weights) as temporary:
+        save_file(tensors, temporary)
     record = {
         "format_version": FORMAT_VERSION,
         "model": to_dict(net.config),
@@ -51,26 +52,14 @@ def save_checkpoint(
         "sha256": hashlib.sha256(weights.read_bytes()).hexdigest(),
     }
     text = json.dumps(record, indent=2) + "\n"
-    _replace_file(folder / CONFIG_FILE, lambda path: Path(path).write_text(text, encoding="utf-8"))
+    with replacing(folder / CONFIG_FILE) as temporary:
+        temporary.write_text(text, encoding="utf-8")
 
 
 def _stored(name: str, tensor: Tensor, half: bool) -> Tensor:
     keep = not tensor.is_floating_point() or "running_" in name
     kept = tensor.detach().cpu().contiguous()
     return kept if keep or not half else kept.half()
-
-
-def _replace_file(path: Path, write: Any) -> Path:
-    descriptor, temporary = tempfile.mkstemp(dir=path.parent, suffix=".part")
-    os.close(descriptor)
-    try:
-        write(temporary)
-        os.chmod(temporary, 0o644)
-        os.replace(temporary, path)
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
-        raise
-    return path
 
 
 def read_record(folder: Path) -> dict[str, Any]:

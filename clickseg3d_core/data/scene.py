@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import tempfile
 import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -13,6 +11,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from clickseg3d_core.atomic import replacing
 from clickseg3d_core.errors import FileFormatError
 
 UNLABELLED = 0
@@ -63,14 +62,8 @@ def save_scene(scene: Scene, path: Path) -> None:
     }
     if scene.rgb is not None:
         arrays["rgb"] = scene.rgb.astype(np.uint8)
-    descriptor, temporary = tempfile.mkstemp(dir=path.parent, suffix=".part")
-    try:
-        with os.fdopen(descriptor, "wb") as file:
-            np.savez_compressed(file, **arrays)  # type: ignore[arg-type]
-        os.replace(temporary, path)
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
-        raise
+    with replacing(path) as temporary:
+        np.savez_compressed(temporary, **arrays)  # type: ignore[arg-type]
 
 
 def load_scene(path: Path) -> Scene:

@@ -12,9 +12,8 @@ from torch import Tensor
 from clickseg3d_core.errors import CloudError
 from clickseg3d_core.model.grid import COORD_BITS
 
-# One bit more than a coordinate has, so that a neighbor outside the cube stays in its field.
+# One bit more than a coordinate has: a neighbor outside the cube gets a number that no voxel has.
 _FIELD = COORD_BITS + 1
-_MARGIN = 1 << (_FIELD - 2)
 _ABSENT = torch.iinfo(torch.int64).max
 
 
@@ -63,7 +62,7 @@ def sorted_keys(coords: Tensor, batch: Tensor) -> tuple[Tensor, Tensor]:
         CloudError: if a voxel occurs twice in a cloud.
     """
     key = batch.to(torch.int64)
-    for axis in (coords.to(torch.int64) + _MARGIN).unbind(1):
+    for axis in coords.to(torch.int64).unbind(1):
         key = (key << _FIELD) | axis
     keys, rows = torch.sort(key)
     if bool((keys[1:] == keys[:-1]).any()):

@@ -7,7 +7,6 @@ import json
 import logging
 import os
 import platform
-import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -19,6 +18,7 @@ import yaml
 from lightning_fabric import Fabric
 from torch.utils.data import DataLoader, Subset
 
+from clickseg3d_core.atomic import replacing
 from clickseg3d_core.checkpoint import load_checkpoint, load_weights, save_checkpoint
 from clickseg3d_core.config import to_dict
 from clickseg3d_core.data.scene import load_scene
@@ -188,11 +188,8 @@ class Run:
             "optimizer": self.optimizer.state_dict(),
             "model": json.dumps(to_dict(self.model_config)),
         }
-        target = self.config.output / STATE_FILE
-        descriptor, temporary = tempfile.mkstemp(dir=target.parent, suffix=".part")
-        os.close(descriptor)
-        torch.save(state, temporary)
-        os.replace(temporary, target)
+        with replacing(self.config.output / STATE_FILE) as temporary:
+            torch.save(state, temporary)
 
     def summary(self) -> dict[str, Any]:
         """Facts for the checkpoint's config.json."""

@@ -121,6 +121,8 @@ def make_sample(
     Returns:
         None if no instance is large enough to click.
     """
+    if not (scene.instance > 0).any():
+        return None
     scene = augment(scene, config.augment, rng)
     xyz = scene.xyz.astype(np.float64)
     size = automatic_voxel_size(xyz, target_voxels=target_voxels) * rng.uniform(*config.voxel_range)

@@ -1,0 +1,93 @@
+"""Shared by all tests of the core: one thread, a small cloud, a small segmentation."""
+
+import os
+
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from clickseg3d_core.config import from_dict, load_yaml
+from clickseg3d_core.model.network import ClickSegmentationNet, ModelConfig
+from clickseg3d_core.segmenter import ClickSegmenter
+from clickseg3d_core.types import Instance, OrientedBox, PointCloud, Segmentation
+
+torch.set_num_threads(1)
+
+
+@pytest.fixture
+def two_boxes() -> tuple[PointCloud, np.ndarray]:
+    """A floor with a red and a blue box on it, and the true ids (N,): 0 floor, 1 red, 2 blue."""
+    rng = np.random.default_rng(7)
+    floor = rng.uniform((-0.5, -0.5, 0.0), (0.5, 0.5, 0.0), (3000, 3))
+    parts, ids, colors = [floor], [np.zeros(3000, int)], [np.full((3000, 3), 200)]
+    for number, (x, color) in enumerate(((-0.2, (200, 30, 30)), (0.2, (30, 30, 200))), start=1):
+        box = rng.uniform(-0.08, 0.08, (1500, 3))
+        face = rng.integers(0, 3, 1500)
+        box[np.arange(1500), face] = np.where(rng.random(1500) < 0.5, -0.08, 0.08)
+        parts.append(box + (x, 0.0, 0.08))
+        ids.append(np.full(1500, number))
+        colors.append(np.tile(color, (1500, 1)))
+    cloud = PointCloud(np.concatenate(parts), np.concatenate(colors).astype(np.uint8))
+    return cloud, np.concatenate(ids).astype(np.int32)
+
+
+def make_instance(object_id: int, xyz: np.ndarray, class_name: str = "box") -> Instance:
+    return Instance(
+        id=object_id,
+        class_name=class_name,
+        class_score=0.75,
+        mask_score=0.5,
+        point_count=len(xyz),
+        centroid=xyz.mean(axis=0) if len(xyz) else np.zeros(3),
+        box=OrientedBox(center=np.zeros(3), extent=np.ones(3), rotation=np.eye(3)),
+    )
+
+
+def make_segmentation(
+    cloud: PointCloud, labels: np.ndarray, class_name: str = "box"
+) -> Segmentation:
+    ids = [int(i) for i in np.unique(labels) if i]
+    return Segmentation(
+        labels=labels.astype(np.int32),
+        probabilities=np.linspace(0.1, 0.9, len(labels)).astype(np.float32),
+        instances=tuple(make_instance(i, cloud.xyz[labels == i], class_name) for i in ids),
+    )
+
+
+@pytest.fixture
+def rng() -> np.random.Generator:
+    return np.random.default_rng(0)
+
+
+@pytest.fixture(scope="session")
+def tiny_config() -> ModelConfig:
+    path = Path(__file__).parents[2] / "config" / "model" / "tiny.yaml"
+    return from_dict(ModelConfig, load_yaml(path))
+
+
+@pytest.fixture(scope="session")
+def tiny_net(tiny_config: ModelConfig) -> ClickSegmentationNet:
+    """Untrained: cuts objects out by surface path cost alone."""
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        return ClickSegmentationNet(tiny_config).eval()
+
+
+@pytest.fixture
+def tiny_segmenter(tiny_net: ClickSegmentationNet) -> ClickSegmenter:
+    return ClickSegmenter(tiny_net, {}, torch.device("cpu"))
+
+
+@pytest.fixture(scope="session")
+def shipped() -> ClickSegmenter:
+    """The weights that come with the package."""
+    return ClickSegmenter.load(device="cpu")
+
+
+@pytest.fixture(scope="session")
+def config_folder() -> Path:
+    return Path(__file__).parents[2] / "config"

@@ -1,0 +1,182 @@
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from clickseg3d_core.config import from_dict, load_yaml, to_dict
+from clickseg3d_core.errors import ConfigError
+from clickseg3d_core.model.decoder import ClickQueries
+from clickseg3d_core.model.decoder_config import DecoderConfig
+from clickseg3d_core.model.features import input_features
+from clickseg3d_core.model.geometry import (
+    ClickView,
+    fourier_angles,
+    fourier_features,
+    rival_costs,
+    turned_weights,
+)
+from clickseg3d_core.model.grid import VoxelBatch
+from clickseg3d_core.model.network import ClickSegmentationNet, ModelConfig, merge_clicks
+from clickseg3d_core.surface import describe_surface, path_costs
+from clickseg3d_core.voxels import voxelize
+
+
+def encoded(net, cloud, size=0.05):
+    grid = voxelize(cloud, size)
+    surface = describe_surface(grid)
+    batch = VoxelBatch(
+        coords=torch.from_numpy(grid.coords), batch=torch.zeros(len(grid), dtype=torch.int64)
+    )
+    features = torch.from_numpy(input_features(net.config.inputs, grid, surface))
+    return grid, surface, net.encode(batch, features, torch.from_numpy(grid.centers))[0]
+
+
+def queries(grid, surface, rows, objects, background=None, episode=None):
+    rows = np.array(rows)
+    k = len(rows)
+    return ClickQueries(
+        rows=torch.from_numpy(rows),
+        positions=torch.from_numpy(grid.centers[rows]),
+        object_index=torch.tensor(objects),
+        is_background=torch.tensor(background or [False] * k),
+        episode=torch.tensor(episode or [0] * k),
+        paths=torch.from_numpy(path_costs(surface.graph, rows)),
+    )
+
+
+def test_turned_weights_depend_on_the_offset_only(rng):
+    wavelengths = torch.tensor([4.0, 16.0])
+    voxels, clicks = torch.rand(7, 3) * 50, torch.rand(3, 3) * 50
+    weights = torch.randn(3, 1, 12)
+
+    def term(shift):
+        turned = turned_weights(weights, fourier_angles(clicks + shift, wavelengths))
+        return turned[:, 0] @ fourier_features(fourier_angles(voxels + shift, wavelengths))
+
+    assert torch.allclose(term(0.0), term(torch.tensor([13.0, -5.0, 2.5])), atol=1e-3)
+    offset = voxels[None] - clicks[:, None]  # (K, V, 3)
+    angles = fourier_angles(offset.flatten(0, 1), wavelengths)
+    direct = fourier_features(angles).view(12, 3, 7)
+    expected = torch.einsum("kt,tkv->kv", weights[:, 0], direct)
+    assert torch.allclose(term(0.0), expected, atol=1e-3)
+
+
+def test_view_linear_is_the_sum_of_its_terms():
+    view = ClickView(
+        radial=torch.rand(2, 8, 5), fourier=torch.rand(6, 5), click_angles=torch.zeros(2, 3)
+    )
+    weights = torch.rand(2, 4, 14)
+    expected = torch.einsum("khr,krv->khv", weights[..., :8], view.radial)
+    expected = expected + torch.einsum("kha,av->khv", weights[..., 8:], view.fourier)
+    assert torch.allclose(view.linear(weights), expected, atol=1e-6)
+
+
+def test_rivals_are_the_nearest_click_of_anything_else_in_the_episode():
+    path = torch.tensor([[1.0, 9], [5, 2], [3, 3], [0, 0]])
+    rival = rival_costs(path, torch.tensor([0, 0, 1, 2]), torch.tensor([0, 0, 0, 1]), 99.0)
+    assert rival.tolist() == [[3, 3], [3, 3], [1, 2], [99, 99]]
+
+
+def test_rivals_against_a_direct_computation(rng):
+    path = torch.from_numpy(rng.uniform(0, 90, (12, 40)))
+    owner = torch.from_numpy(rng.integers(0, 5, 12))
+    rival = rival_costs(path, owner, torch.zeros(12, dtype=torch.int64), 99.0)
+    for k in range(12):
+        others = owner != owner[k]
+        assert torch.equal(rival[k], path[others].min(dim=0).values)
+
+
+def test_merged_mask_is_the_largest_of_its_clicks():
+    logits = torch.tensor([[1.0, -2], [0, 5], [7, 7]])
+    merged = merge_clicks(logits, torch.tensor([1, 1, 0]), 2)
+    assert merged.tolist() == [[7, 7], [1, 5]]
+
+
+def test_every_stage_answers_and_shapes_fit(tiny_net, two_boxes):
+    cloud, _ = two_boxes
+    grid, surface, memory = encoded(tiny_net, cloud)
+    outputs = tiny_net.decode(memory, queries(grid, surface, [5, 60, 90], [0, 1, 1]))
+    assert len(outputs) == tiny_net.config.decoder.stages
+    for output in outputs:
+        assert output.mask_logits.shape == (3, len(grid))
+        assert output.class_logits.shape == (3, len(tiny_net.config.class_names))
+
+
+def test_episodes_do_not_see_each_other(tiny_net, two_boxes):
+    cloud, _ = two_boxes
+    grid, surface, memory = encoded(tiny_net, cloud)
+    both = tiny_net.decode(memory, queries(grid, surface, [5, 60], [0, 1], episode=[0, 1]))[-1]
+    alone = tiny_net.decode(memory, queries(grid, surface, [5], [0]))[-1]
+    assert torch.allclose(both.mask_logits[0], alone.mask_logits[0], atol=1e-5)
+
+
+def test_a_rival_click_changes_the_answer(tiny_net, two_boxes):
+    cloud, _ = two_boxes
+    grid, surface, memory = encoded(tiny_net, cloud)
+    together = tiny_net.decode(memory, queries(grid, surface, [5, 60], [0, 1]))[-1]
+    alone = tiny_net.decode(memory, queries(grid, surface, [5], [0]))[-1]
+    assert not torch.allclose(together.mask_logits[0], alone.mask_logits[0], atol=1e-3)
+
+
+@pytest.mark.parametrize(
+    "switch",
+    [
+        "semantic_embedding",
+        "spatial_embedding",
+        "class_head",
+        "mask_head",
+        "query_adaptor",
+        "path_prior",
+        "fourier_encoding",
+    ],
+)
+def test_every_switch_changes_the_network(switch, tiny_config, two_boxes):
+    """Rows 3-7 of Table 4 and our own: each trains, and each does something."""
+    cloud, _ = two_boxes
+    answers = []
+    for value in (True, False):
+        torch.manual_seed(0)
+        decoder = replace(tiny_config.decoder, **{switch: value})
+        net = ClickSegmentationNet(replace(tiny_config, decoder=decoder))
+        for parameter in net.decoder.parameters():
+            torch.nn.init.normal_(parameter, std=0.1, generator=torch.Generator().manual_seed(1))
+        grid, surface, memory = encoded(net.train(), cloud)
+        outputs = net.decode(memory, queries(grid, surface, [5, 60], [0, 1]))
+        sum(output.mask_logits.square().mean() for output in outputs).backward()
+        assert all(torch.isfinite(p.grad).all() for p in net.parameters() if p.grad is not None)
+        assert (outputs[-1].class_logits is None) == (switch == "class_head" and not value)
+        answers.append(outputs[-1].mask_logits.detach())
+    assert not torch.allclose(answers[0], answers[1])
+
+
+def test_sparse_unet_encoder_is_a_switch(tiny_config, two_boxes):
+    """Row 2 of Table 4."""
+    encoder = replace(tiny_config.encoder, backbone="sparse_unet")
+    net = ClickSegmentationNet(replace(tiny_config, encoder=encoder)).eval()
+    grid, surface, memory = encoded(net, two_boxes[0])
+    assert torch.isfinite(net.decode(memory, queries(grid, surface, [5], [0]))[-1].mask_logits).all()
+
+
+@pytest.mark.parametrize(
+    ("name", "low", "high"), [("paper", 33.0e6, 34.5e6), ("small", 6e6, 8.3e6), ("tiny", 0, 5e5)]
+)
+def test_sizes_of_the_three_configs(name, low, high, config_folder):
+    config = from_dict(ModelConfig, load_yaml(config_folder / "model" / f"{name}.yaml"))
+    net = ClickSegmentationNet(config)
+    assert low <= sum(p.numel() for p in net.parameters()) <= high
+    assert len(config.class_names) == 35
+
+
+def test_config_survives_plain_values(tiny_config):
+    assert from_dict(ModelConfig, to_dict(tiny_config)) == tiny_config
+
+
+def test_inputs_must_fit_the_encoder(tiny_config):
+    with pytest.raises(ConfigError, match="in_channels"):
+        replace(tiny_config, inputs=("color",))
+
+
+def test_heads_must_divide_channels():
+    with pytest.raises(ConfigError, match="multiple of heads"):
+        DecoderConfig(channels=30, heads=4)

@@ -1,0 +1,270 @@
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+import yaml
+
+from clickseg3d_core import CheckpointError, ClickSegmenter, ConfigError
+from clickseg3d_core.data.augment import AugmentConfig, augment
+from clickseg3d_core.data.scene import Scene, save_scene
+from clickseg3d_core.evaluation.single_object import evaluate_scene
+from clickseg3d_core.model.adaptor import StageOutput
+from clickseg3d_core.training.config import TrainConfig
+from clickseg3d_core.training.episodes import ClickConfig, Episodes, corrected, first_clicks
+from clickseg3d_core.training.loop import read_config, train
+from clickseg3d_core.training.losses import (
+    LossConfig,
+    Targets,
+    binary_cross_entropy,
+    dice,
+    segmentation_loss,
+)
+from clickseg3d_core.training.optimization import learning_rate
+from clickseg3d_core.training.samples import SampleStream
+
+
+def boxes_scene(two_boxes):
+    cloud, ids = two_boxes
+    return Scene(
+        xyz=cloud.xyz.astype(np.float32),
+        rgb=cloud.rgb,
+        instance=(ids + 1).astype(np.int32),
+        instance_class=np.array([-1, 1, 19, 19], np.int16),
+    )
+
+
+@pytest.fixture
+def run_config(tmp_path, two_boxes, config_folder):
+    """A training config on one scene of two boxes, and its file."""
+    (tmp_path / "scenes").mkdir()
+    save_scene(boxes_scene(two_boxes), tmp_path / "scenes" / "a.npz")
+    values = {
+        "model": str(config_folder / "model" / "tiny.yaml"),
+        "scenes": str(tmp_path / "scenes"),
+        "output": str(tmp_path / "run"),
+        "steps": 6,
+        "max_voxels": 1500,
+        "voxel_range": [1.0, 1.5],
+        "accelerator": "cpu",
+        "workers": 0,
+        "validate_every": 0,
+    }
+    path = tmp_path / "train.yaml"
+    path.write_text(yaml.safe_dump(values))
+    return path
+
+
+def rows_of(run: Path):
+    return [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
+
+
+def test_losses_on_hand_computed_values():
+    logits = torch.tensor([[0.0, 0.0], [100.0, -100.0]])
+    masks = torch.tensor([[1.0, 0.0], [1.0, 0.0]])
+    assert torch.allclose(binary_cross_entropy(logits, masks), torch.tensor([np.log(2.0), 0.0]).float())
+    # eq. 10 with epsilon 1: 1 - (2 * 0.5 + 1) / (1 + 1 + 1), and 1 - 3 / 3
+    assert torch.allclose(dice(logits, masks), torch.tensor([1 / 3, 0.0]), atol=1e-6)
+
+
+def targets(masks, classes, known=None, counted=None):
+    masks = torch.tensor(masks)
+    return Targets(
+        masks=masks,
+        known=torch.tensor(known if known is not None else [True] * masks.shape[1]),
+        classes=torch.tensor(classes),
+        counted=torch.tensor(counted if counted is not None else [True] * len(masks)),
+    )
+
+
+def test_total_loss_is_the_weighted_mean_over_stages():
+    wanted = targets([[1.0, 0.0]], [2])
+    stages = [
+        StageOutput(mask_logits=torch.tensor([[a, b]]), class_logits=torch.zeros(1, 4))
+        for a, b in ((0.0, 0.0), (3.0, -2.0))
+    ]
+    weights = LossConfig(bce=2.0, dice=3.0, ce=0.5)
+    total, terms = segmentation_loss(stages, torch.tensor([0]), wanted, weights)
+    expected = 0.0
+    for stage in stages:
+        expected += 2.0 * float(binary_cross_entropy(stage.mask_logits, wanted.masks))
+        expected += 3.0 * float(dice(stage.mask_logits, wanted.masks)) + 0.5 * np.log(4.0)
+    assert float(total) == pytest.approx(expected / 2, rel=1e-5)
+    assert set(terms) == {"bce", "dice", "ce"}
+
+
+@pytest.mark.parametrize("switch", ["bce", "dice", "ce"])
+def test_each_loss_term_is_a_switch(switch):
+    """Rows 8-10 of Table 4."""
+    stage = StageOutput(
+        mask_logits=torch.tensor([[0.3, -0.2]]), class_logits=torch.tensor([[1.0, 0.0]])
+    )
+    wanted = targets([[1.0, 0.0]], [1])
+    full, terms = segmentation_loss([stage], torch.tensor([0]), wanted, LossConfig())
+    off = replace(LossConfig(), **{switch: 0.0})
+    less, _ = segmentation_loss([stage], torch.tensor([0]), wanted, off)
+    assert float(full - less) == pytest.approx(getattr(LossConfig(), switch) * terms[switch], rel=1e-4)
+
+
+def test_unlabelled_voxels_and_uncounted_columns_do_not_count():
+    base = torch.tensor([[2.0, -1.0, 0.5], [0.0, 0.0, 0.0]], requires_grad=True)
+    wanted = targets(
+        [[1.0, 0.0, 1.0], [0.0, 0.0, 0.0]], [-1, -1], [True, True, False], [True, False]
+    )
+    stage = StageOutput(mask_logits=base, class_logits=None)
+    segmentation_loss([stage], torch.tensor([0, 1]), wanted, LossConfig())[0].backward()
+    assert base.grad[0, :2].abs().min() > 0
+    assert base.grad[0, 2] == 0
+    assert not base.grad[1].any()
+
+
+def test_first_clicks_lie_on_their_targets(rng):
+    centers = rng.uniform(0, 30, (2000, 3)).astype(np.float32)
+    instance = (centers[:, 0] // 10).astype(np.int64) + 1
+    episodes = first_clicks(centers, instance, ClickConfig(background=1.0), rng)
+    objects = ~episodes.is_background
+    assert (instance[episodes.rows[objects]] == episodes.target[objects]).all()
+    assert len(np.unique(episodes.episode)) == 1 + ClickConfig().single_episodes
+    for number in np.unique(episodes.episode)[1:]:
+        mine = episodes.episode == number
+        assert len(np.unique(episodes.target[mine & objects])) == 1
+    assert episodes.is_background.any()
+
+
+def test_instances_of_a_few_voxels_are_not_clicked(rng):
+    centers = rng.uniform(0, 30, (100, 3)).astype(np.float32)
+    instance = np.zeros(100, np.int64)
+    instance[:9] = 1
+    assert first_clicks(centers, instance, ClickConfig(), rng) is None
+
+
+def test_clicks_are_bounded(rng):
+    centers = rng.uniform(0, 30, (3000, 3)).astype(np.float32)
+    instance = rng.integers(1, 20, 3000)
+    settings = ClickConfig(several=1.0, max_clicks=20)
+    for _ in range(20):
+        assert len(first_clicks(centers, instance, settings, rng).rows) <= 20
+
+
+def test_correction_clicks_go_where_the_answer_is_wrong():
+    centers = np.c_[np.arange(40.0), np.zeros(40), np.zeros(40)].astype(np.float32)
+    instance = np.repeat([1, 2], 20).astype(np.int64)
+    episodes = Episodes(
+        rows=np.array([5]), target=np.array([1]), is_background=np.array([False]),
+        episode=np.array([0]),
+    )  # fmt: skip
+    answer = np.zeros((1, 40), np.int64)
+    answer[0, :31] = 1  # 11 voxels too many
+    rng = np.random.default_rng(1)
+    more = corrected(episodes, centers, instance, answer, rng, 10)
+    assert len(more.rows) == 2
+    assert more.rows[1] == 25
+    assert more.is_background[1]
+    assert more.target[1] == 2  # the instance that the background click lies on
+
+
+def test_columns_group_clicks_by_object_and_split_background_clicks():
+    episodes = Episodes(
+        rows=np.arange(5), target=np.array([7, 7, 3, 7, 3]),
+        is_background=np.array([False, False, False, True, True]),
+        episode=np.array([0, 0, 0, 0, 0]),
+    )  # fmt: skip
+    index = episodes.object_index()
+    assert index[0] == index[1]
+    assert len(np.unique(index)) == 4
+    assert sorted(np.unique(index)) == [0, 1, 2, 3]
+
+
+def test_augmentation_keeps_labels_with_points_and_can_drop_color(two_boxes, rng):
+    scene = boxes_scene(two_boxes)
+    settings = AugmentConfig(tumble=0, tilt_degrees=0, thin=0, scale=(2.0, 2.0), drop_color=1.0)
+    changed = augment(scene, settings, rng)
+    assert changed.rgb is None
+    assert np.array_equal(changed.instance, scene.instance)
+    for i in (1, 2, 3):
+        size = np.linalg.norm(scene.xyz[scene.instance == i].std(axis=0))
+        other = np.linalg.norm(changed.xyz[changed.instance == i].std(axis=0))
+        assert other == pytest.approx(2 * size, rel=1e-3)
+
+
+def test_sample_stream_depends_on_the_step_only(run_config):
+    config, model = read_config(run_config)
+    first = SampleStream(config, model.inputs, model.target_voxels)[4][0]
+    stream = SampleStream(config, model.inputs, model.target_voxels)
+    for step in (0, 1, 4):
+        sample = stream[step][0]
+    assert np.array_equal(first.features, sample.features)
+    assert np.array_equal(first.episodes.rows, sample.episodes.rows)
+    assert len(first.coords) <= 1500
+    assert not np.array_equal(stream[5][0].features, sample.features)
+
+
+def test_resumed_run_equals_uninterrupted_run(run_config, tmp_path):
+    whole = train(run_config, [], tmp_path / "whole")
+    with pytest.raises(KeyboardInterrupt):
+        train(run_config, ["checkpoint_minutes=0.0"], tmp_path / "parts", progress=_stop_after(4))
+    parts = train(run_config, [], tmp_path / "parts", resume=True)
+    assert (whole / "model.safetensors").read_bytes() == (parts / "model.safetensors").read_bytes()
+    a, b = rows_of(tmp_path / "whole"), rows_of(tmp_path / "parts")
+    assert a[-1]["step"] == b[-1]["step"] == 6
+
+
+def _stop_after(steps):
+    def progress(step, total, figures):
+        if step == steps:
+            raise KeyboardInterrupt
+
+    return progress
+
+
+def test_second_run_in_a_folder_needs_resume(run_config, tmp_path):
+    train(run_config, ["steps=1"], tmp_path / "run")
+    with pytest.raises(ConfigError, match="--resume"):
+        train(run_config, ["steps=1"], tmp_path / "run")
+
+
+def test_nothing_to_resume_raises_checkpoint_error(run_config, tmp_path):
+    with pytest.raises(CheckpointError, match="cannot be resumed"):
+        train(run_config, [], tmp_path / "new", resume=True)
+
+
+def test_resume_with_another_model_raises_checkpoint_error(run_config, tmp_path):
+    train(run_config, ["steps=1"], tmp_path / "run")
+    with pytest.raises(CheckpointError, match="another model config"):
+        train(run_config, ["model_settings.decoder.heads=4"], tmp_path / "run", resume=True)
+
+
+def test_folder_without_scenes_raises_config_error(run_config, tmp_path):
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(ConfigError, match="holds no .npz scene"):
+        train(run_config, [f"scenes={tmp_path / 'empty'}"], tmp_path / "run")
+
+
+@pytest.mark.parametrize("name", ["small", "tiny"])
+def test_shipped_training_configs_read(config_folder, name):
+    config, model = read_config(config_folder / "train" / f"{name}.yaml")
+    assert isinstance(config, TrainConfig)
+    assert model.name == name
+
+
+def test_schedule_rises_then_falls(run_config):
+    config = replace(read_config(run_config)[0], steps=100, warmup=0.1, learning_rate=1.0)
+    rates = [learning_rate(step, config) for step in range(100)]
+    assert np.argmax(rates) in (9, 10)
+    assert rates[0] == pytest.approx(0.1)
+    assert rates[-1] < 0.02
+
+
+@pytest.mark.slow
+def test_training_on_one_scene_learns_it(run_config, tmp_path, two_boxes):
+    scores = []
+    for steps in (1, 80):
+        settings = [f"steps={steps}", "augment.thin=0.0", "learning_rate=0.004", "ema=0.9"]
+        folder = train(run_config, settings, tmp_path / f"run{steps}")
+        segmenter = ClickSegmenter.load(folder, device="cpu")
+        records = evaluate_scene(segmenter, boxes_scene(two_boxes), clicks=1, voxel_size=0.03)
+        scores.append(np.mean([record.ious[0] for record in records]))
+    assert scores[1] > 0.8  # voxels on the border belong to both, so not 1
+    assert scores[1] > scores[0] + 0.1

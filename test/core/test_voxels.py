@@ -1,0 +1,85 @@
+import numpy as np
+import pytest
+
+from clickseg3d_core import CloudError, PointCloud
+from clickseg3d_core.voxels import MAX_AXIS_VOXELS, automatic_voxel_size, voxelize
+
+
+def plane(rng, n, side, noise=0.0):
+    xyz = rng.uniform(0, side, (n, 3))
+    xyz[:, 2] = rng.normal(0, noise, n) if noise else 0.0
+    return xyz
+
+
+def test_every_finite_point_has_the_voxel_it_lies_in(rng):
+    xyz = rng.uniform(-3, 5, (2000, 3))
+    xyz[::100, 1] = np.nan
+    grid = voxelize(PointCloud(xyz), 0.25)
+    finite = np.isfinite(xyz).all(axis=1)
+    assert (grid.point_to_voxel[~finite] == -1).all()
+    local = (xyz[finite] - grid.origin) / 0.25
+    assert np.array_equal(np.floor(local), grid.coords[grid.point_to_voxel[finite]])
+    assert np.array_equal(np.bincount(grid.point_to_voxel[finite]), grid.counts)
+
+
+def test_centers_and_colors_are_means():
+    xyz = np.array([[0.0, 0, 0], [0.1, 0, 0], [5, 5, 5]])
+    rgb = np.array([[0, 0, 0], [255, 0, 0], [0, 255, 0]], np.uint8)
+    grid = voxelize(PointCloud(xyz, rgb), 1.0)
+    row = grid.point_to_voxel[0]
+    assert grid.point_to_voxel[1] == row
+    assert np.allclose(grid.origin + grid.centers[row] * 1.0, [0.05, 0, 0], atol=1e-6)
+    assert np.allclose(grid.rgb[row], [0.5, 0, 0], atol=1e-6)
+
+
+def test_opposite_normals_do_not_cancel():
+    grid = voxelize(
+        PointCloud(np.zeros((2, 3)), None, np.array([[0, 0, 1], [0, 0, -1]], np.float32)), 1.0
+    )
+    assert np.allclose(np.abs(grid.normals[0]), [0, 0, 1])
+
+
+@pytest.mark.parametrize(
+    ("side", "noise", "low", "high"),
+    [(0.8, 0.001, 0.003, 0.008), (9.0, 0.01, 0.02, 0.06), (45.0, 0.05, 0.1, 0.3)],
+)
+def test_automatic_size_fits_table_room_and_street(rng, side, noise, low, high):
+    assert low <= automatic_voxel_size(plane(rng, 100_000, side, noise)) <= high
+
+
+def test_automatic_size_gives_about_the_target(rng):
+    xyz = plane(rng, 200_000, 10.0)
+    size = automatic_voxel_size(xyz, target_voxels=20_000)
+    assert 14_000 < len(voxelize(PointCloud(xyz), size)) < 26_000
+
+
+def test_sparse_cloud_is_not_split_into_single_points(rng):
+    xyz = plane(rng, 5_000, 10.0)
+    assert len(voxelize(PointCloud(xyz))) < 3_500
+
+
+def test_one_point_and_duplicates_have_a_size():
+    assert automatic_voxel_size(np.zeros((1, 3))) > 0
+    assert len(voxelize(PointCloud(np.ones((50, 3))))) == 1
+
+
+def test_far_outliers_lose_their_voxel_and_nothing_else(rng):
+    xyz = np.vstack([rng.uniform(0, 1, (1000, 3)), [[1e7, 0, 0]]])
+    grid = voxelize(PointCloud(xyz), 0.01)
+    assert grid.point_to_voxel[-1] == -1
+    assert (grid.point_to_voxel[:-1] >= 0).all()
+    assert grid.coords.max() < MAX_AXIS_VOXELS
+
+
+@pytest.mark.parametrize("size", [0.0, -0.1, np.nan, np.inf])
+def test_impossible_voxel_size_raises_cloud_error(size):
+    with pytest.raises(CloudError, match="positive number of metres"):
+        voxelize(PointCloud(np.zeros((3, 3))), size)
+
+
+def test_shifting_the_cloud_leaves_the_grid(rng):
+    xyz = np.round(rng.uniform(0, 2, (5000, 3)), 4)  # sensors record round steps
+    first = voxelize(PointCloud(xyz))
+    second = voxelize(PointCloud(xyz + [412.37, -1033.3, 17.9]))
+    assert first.voxel_size == second.voxel_size
+    assert np.array_equal(first.coords[first.point_to_voxel], second.coords[second.point_to_voxel])
