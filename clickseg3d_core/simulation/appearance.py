@@ -45,7 +45,7 @@ def lattice_hash(cells: NDArray[np.int64], seed: NDArray[np.uint32]) -> FloatArr
 
 
 def value_noise(points: FloatArray, seed: NDArray[np.uint32]) -> FloatArray:
-    """(N,) smooth lattice noise in 0..1 at (N, 3) points, lattice spacing 1. (Perlin 1985.)"""
+    """(N,) smooth lattice noise in 0..1 at (N, 3) points, lattice spacing 1 (Perlin 1985)."""
     base = np.floor(points).astype(np.int64)
     t = points - base
     t = t * t * (3.0 - 2.0 * t)
@@ -196,10 +196,17 @@ def fabric(rng: np.random.Generator) -> Material:
 
 def package(rng: np.random.Generator, size: float) -> Material:
     """A printed package about `size` metres large."""
-    colors = [anything(rng), anything(rng), vivid(rng), pale(rng) if rng.random() < 0.6 else dark(rng)]
+    colors = [
+        anything(rng),
+        anything(rng),
+        vivid(rng),
+        pale(rng) if rng.random() < 0.6 else dark(rng),
+    ]
     if rng.random() < 0.4:
         colors[int(rng.integers(3))] = pale(rng)
-    kind = rng.choice(["print", "art", "cells", "plain", "stripes"], p=[0.36, 0.36, 0.06, 0.16, 0.06])
+    kind = rng.choice(
+        ["print", "art", "cells", "plain", "stripes"], p=[0.36, 0.36, 0.06, 0.16, 0.06]
+    )
     return patterned(str(kind), colors, size * rng.uniform(0.08, 0.4), rng)
 
 

@@ -6,7 +6,7 @@ import numpy as np
 
 from clickseg3d_core.simulation import appearance as paint
 from clickseg3d_core.simulation import shapes
-from clickseg3d_core.simulation.mesh import Mesh, merge, rotation_x
+from clickseg3d_core.simulation.mesh import Mesh, from_arrays, merge, rotation_x
 from clickseg3d_core.simulation.world import Item, Support
 
 Rng = np.random.Generator
@@ -33,18 +33,26 @@ def table(rng: Rng, *, low: bool = False) -> Item:
         stand = merge([foot, shapes.cylinder(rng.uniform(0.03, 0.08), z - thick)])
         support = Support(center=(0, 0), size=(x * 0.66, x * 0.66), z=z, clearance=0.9)
     else:
-        top = shapes.bevelled_box(x, y, thick, 0.006) if rng.random() < 0.4 else shapes.box(x, y, thick)
+        top = (
+            shapes.bevelled_box(x, y, thick, 0.006)
+            if rng.random() < 0.4
+            else shapes.box(x, y, thick)
+        )
         stand = _stand(x, y, z - thick, int(kind), rng)
         support = _on_top(x, y, z)
     mesh = merge([top.moved(0, 0, z - thick), stand.painted(1)])
     skin = paint.glass(rng) if rng.random() < 0.06 else paint.wood(rng)
-    return Item(mesh=mesh, classes=("table",), materials=(skin, paint.wood(rng)), supports=(support,))
+    return Item(
+        mesh=mesh, classes=("table",), materials=(skin, paint.wood(rng)), supports=(support,)
+    )
 
 
 def _stand(x: float, y: float, height: float, kind: int, rng: Rng) -> Mesh:
     size = rng.uniform(0.025, 0.09)
     if kind == 2:
-        return merge([shapes.box(0.03, y * 0.95, height).moved(s * (x / 2 - 0.05), 0, 0) for s in (-1, 1)])
+        return merge(
+            [shapes.box(0.03, y * 0.95, height).moved(s * (x / 2 - 0.05), 0, 0) for s in (-1, 1)]
+        )
     if kind == 3:
         bars = [shapes.box(0.05, y * 0.9, 0.04).moved(s * x * 0.4, 0, 0) for s in (-1, 1)]
         posts = [shapes.box(0.05, 0.05, height).moved(s * x * 0.4, 0, 0) for s in (-1, 1)]
@@ -65,13 +73,17 @@ def desk(rng: Rng) -> Item:
     if rng.random() < 0.6:
         unit = fronted_box(0.4, y * 0.9, z - 0.03 - 0.03, 1, int(rng.integers(2, 5)), rng)
         parts.append(unit.moved(side * (x / 2 - 0.22), 0, 0))
-        parts.append(shapes.box(0.03, y * 0.95, z - 0.03).moved(-side * (x / 2 - 0.02), 0, 0).painted(1))
+        parts.append(
+            shapes.box(0.03, y * 0.95, z - 0.03).moved(-side * (x / 2 - 0.02), 0, 0).painted(1)
+        )
     else:
         parts.append(shapes.legs(x * 0.96, y * 0.92, z - 0.03, 0.05).painted(1))
     if rng.random() < 0.5:
         parts.append(shapes.box(x * 0.94, 0.015, 0.4).moved(0, y * 0.4, z - 0.45).painted(1))
     skins = (paint.wood(rng), paint.coating(rng), paint.metal(rng))
-    return Item(mesh=merge(parts), classes=("table",), materials=skins, supports=(_on_top(x, y, z),))
+    return Item(
+        mesh=merge(parts), classes=("table",), materials=skins, supports=(_on_top(x, y, z),)
+    )
 
 
 def fronted_box(x: float, y: float, z: float, columns: int, rows: int, rng: Rng) -> Mesh:
@@ -82,8 +94,16 @@ def fronted_box(x: float, y: float, z: float, columns: int, rows: int, rng: Rng)
     for c in range(columns):
         for r in range(rows):
             cx, cz = (c + 0.5) * w - x / 2, r * h
-            parts.append(shapes.box(w - 0.012, 0.018, h - 0.012).moved(cx, -y / 2 - 0.009, cz + 0.006).painted(1))
-            grip = shapes.ellipsoid(0.03, 0.03, 0.03) if knob else shapes.box(min(0.14, w * 0.5), 0.02, 0.015)
+            parts.append(
+                shapes.box(w - 0.012, 0.018, h - 0.012)
+                .moved(cx, -y / 2 - 0.009, cz + 0.006)
+                .painted(1)
+            )
+            grip = (
+                shapes.ellipsoid(0.03, 0.03, 0.03)
+                if knob
+                else shapes.box(min(0.14, w * 0.5), 0.02, 0.015)
+            )
             parts.append(grip.moved(cx + w * 0.3 * knob, -y / 2 - 0.03, cz + h * 0.7).painted(2))
     return merge(parts)
 
@@ -92,7 +112,7 @@ def cabinet(rng: Rng) -> Item:
     """A low cupboard, chest of drawers, night stand, sideboard or TV bench."""
     x, y, z = rng.uniform(0.4, 1.8), rng.uniform(0.35, 0.6), rng.uniform(0.4, 1.25)
     feet = rng.uniform(0.0, 0.15) * (rng.random() < 0.5)
-    columns = max(1, int(round(x / rng.uniform(0.4, 0.7))))
+    columns = max(1, round(x / rng.uniform(0.4, 0.7)))
     body = fronted_box(x, y, z - feet, columns, int(rng.integers(1, 5)), rng).moved(0, 0, feet)
     mesh = merge([body, shapes.legs(x, y, feet, 0.04).painted(2)]) if feet > 0.02 else body
     base = paint.wood(rng)
@@ -118,7 +138,9 @@ def shelf(rng: Rng) -> Item:
     boards = [shapes.box(x, y, 0.022).moved(0, 0, r * gap) for r in range(rows)]
     boards.append(shapes.box(x, y, 0.022).moved(0, 0, z - 0.022))
     if rng.random() < 0.75:
-        walls = [shapes.box(0.022, y, z).moved(x * (c / columns - 0.5), 0, 0) for c in range(columns + 1)]
+        walls = [
+            shapes.box(0.022, y, z).moved(x * (c / columns - 0.5), 0, 0) for c in range(columns + 1)
+        ]
     else:
         walls = [shapes.legs(x, y, z, 0.03)]
         columns = 1
@@ -146,7 +168,9 @@ def counter(rng: Rng) -> Item:
     skins = [paint.wood(rng), paint.coating(rng), paint.metal(rng), paint.coating(rng)]
     if rng.random() < 0.35:
         mesh = merge([body, shapes.box(x, y, slab).moved(0, 0, z - slab).painted(3)])
-        return Item(mesh=mesh, classes=("counter",), materials=tuple(skins), supports=(_on_top(x, y, z),))
+        return Item(
+            mesh=mesh, classes=("counter",), materials=tuple(skins), supports=(_on_top(x, y, z),)
+        )
     w, d, at = 0.5, y * 0.62, rng.uniform(-0.5, 0.5) * (x - 0.7)
     left, right = at - w / 2 + x / 2, x / 2 - at - w / 2
     top = [shapes.box(left, y, slab).moved((at - w / 2 - x / 2) / 2, 0, 0)]
@@ -154,7 +178,14 @@ def counter(rng: Rng) -> Item:
     top += [shapes.box(w, (y - d) / 2, slab).moved(at, s * (y + d) / 4, 0) for s in (-1, 1)]
     basin = basin_mesh(w, d, 0.16).moved(at, 0, z - 0.16).as_part(1).painted(4)
     tap = faucet(0.25).moved(at, d / 2 + 0.03, z).as_part(1).painted(4)
-    mesh = merge([body.scaled(1, 1, (z - 0.18) / (z - 0.04)), *[m.moved(0, 0, z - slab).painted(3) for m in top], basin, tap])
+    mesh = merge(
+        [
+            body.scaled(1, 1, (z - 0.18) / (z - 0.04)),
+            *[m.moved(0, 0, z - slab).painted(3) for m in top],
+            basin,
+            tap,
+        ]
+    )
     wide = max(left, right)
     middle = (at - w / 2 - x / 2) / 2 if left > right else (at + w / 2 + x / 2) / 2
     place = Support(center=(middle, 0), size=(wide * 0.94, y * 0.85), z=z, clearance=0.5)
@@ -168,7 +199,7 @@ def basin_mesh(x: float, y: float, depth: float) -> Mesh:
     hull = shapes.loft([(ring * 0.85, 0.0), (ring * 0.98, depth)])
     count = len(ring)
     keep = ~(hull.faces >= 3 * count).any(axis=1)
-    return shapes.from_arrays(hull.vertices, hull.faces[keep])
+    return from_arrays(hull.vertices, hull.faces[keep])
 
 
 def faucet(height: float) -> Mesh:
@@ -190,7 +221,9 @@ def bed(rng: Rng) -> Item:
         parts.append(shapes.box(x + 0.06, 0.06, z + head).moved(0, y / 2 + 0.04, 0))
     if rng.random() < 0.7:
         cover = y * rng.uniform(0.5, 0.8)
-        parts.append(blanket(x + 0.08, cover, z * 0.5, rng).moved(0, -(y - cover) / 2, z).painted(2))
+        parts.append(
+            blanket(x + 0.08, cover, z * 0.5, rng).moved(0, -(y - cover) / 2, z).painted(2)
+        )
     count = (1 if x < 1.2 else 2) + int(rng.random() < 0.3)
     pillows = []
     for k in range(count):
@@ -207,7 +240,9 @@ def bed(rng: Rng) -> Item:
 def blanket(x: float, y: float, drop: float, rng: Rng) -> Mesh:
     """A wavy cover over an x by y top, hanging down `drop` metres at the sides."""
     u, v = np.meshgrid(np.linspace(-1, 1, 24), np.linspace(-1, 1, 24))
-    fold = sum(np.sin(rng.uniform(2, 7) * u + rng.uniform(2, 7) * v + rng.uniform(0, 6)) for _ in range(3))
+    fold = sum(
+        np.sin(rng.uniform(2, 7) * u + rng.uniform(2, 7) * v + rng.uniform(0, 6)) for _ in range(3)
+    )
     height = 0.015 + 0.006 * np.asarray(fold)
     height = np.where(np.abs(u) > 0.97, -drop * rng.uniform(0.3, 0.8), height)
     return shapes.sheet(x, y, height)

@@ -26,15 +26,26 @@ def monitor(rng: Rng) -> Item:
     w, lift = rng.uniform(0.36, 0.7), rng.uniform(0.05, 0.16)
     h, d = w * rng.uniform(0.54, 0.75), rng.uniform(0.015, 0.06)
     tilt = rotation_x(rng.uniform(-0.05, 0.2))
-    case = merge([shapes.box(w, d, h), shapes.panel(w * 0.96, h * 0.94).turned(rotation_x(np.pi / 2))
-                  .moved(0, -d / 2 - 0.001, h / 2).painted(1)])
+    case = merge(
+        [
+            shapes.box(w, d, h),
+            shapes.panel(w * 0.96, h * 0.94)
+            .turned(rotation_x(np.pi / 2))
+            .moved(0, -d / 2 - 0.001, h / 2)
+            .painted(1),
+        ]
+    )
     neck = shapes.box(rng.uniform(0.03, 0.1), 0.03, lift + h * 0.4).moved(0, d / 2 + 0.02, 0)
     foot = shapes.box(w * rng.uniform(0.3, 0.5), rng.uniform(0.14, 0.24), 0.012)
     if rng.random() < 0.4:
         foot = shapes.cylinder(rng.uniform(0.09, 0.14), 0.014)
     mesh = merge([case.turned(tilt).moved(0, 0, lift), neck, foot])
-    return item(mesh, "screen", paint.plain(paint.dark(rng) if rng.random() < 0.7 else paint.gray(rng)),
-                display(rng))
+    return item(
+        mesh,
+        "screen",
+        paint.plain(paint.dark(rng) if rng.random() < 0.7 else paint.gray(rng)),
+        display(rng),
+    )
 
 
 def laptop(rng: Rng) -> Item:
@@ -45,7 +56,9 @@ def laptop(rng: Rng) -> Item:
     lid = shapes.box(w, d, 0.008)
     glass = shapes.panel(w * 0.94, d * 0.9).moved(0, 0, -0.001).painted(2)
     opened = 0.0 if rng.random() < 0.2 else rng.uniform(1.3, 2.1)
-    flap = merge([lid, glass]).moved(0, -d / 2, 0).turned(rotation_x(-opened)).moved(0, d / 2, 0.017)
+    flap = (
+        merge([lid, glass]).moved(0, -d / 2, 0).turned(rotation_x(-opened)).moved(0, d / 2, 0.017)
+    )
     body = paint.plain(paint.gray(rng) if rng.random() < 0.6 else paint.dark(rng))
     dark = paint.patterned("checker", [paint.dark(rng), paint.dark(rng) * 2], 0.018, rng)
     return item(merge([shapes.box(w, d, 0.016), keys, flap]), "screen", body, dark, display(rng))
@@ -56,7 +69,9 @@ def slab(rng: Rng) -> Item:
     x, y, z = rng.uniform(0.06, 0.3), rng.uniform(0.1, 0.25), rng.uniform(0.007, 0.07)
     mesh = shapes.bevelled_box(x, y, z, 0.004)
     face = shapes.panel(x * 0.9, y * 0.85).moved(0, 0, z + 0.0005).painted(1)
-    return item(merge([mesh, face]), "screen" if z < 0.014 else "other", paint.coating(rng), display(rng))
+    return item(
+        merge([mesh, face]), "screen" if z < 0.014 else "other", paint.coating(rng), display(rng)
+    )
 
 
 def keyboard(rng: Rng) -> Item:
@@ -64,7 +79,9 @@ def keyboard(rng: Rng) -> Item:
     x, y = rng.uniform(0.28, 0.46), rng.uniform(0.11, 0.17)
     keys = paint.patterned("checker", [paint.gray(rng), paint.dark(rng)], 0.019, rng)
     top = shapes.panel(x * 0.96, y * 0.9).moved(0, 0, 0.0225).painted(1)
-    return item(merge([shapes.bevelled_box(x, y, 0.022, 0.004), top]), "other", paint.coating(rng), keys)
+    return item(
+        merge([shapes.bevelled_box(x, y, 0.022, 0.004), top]), "other", paint.coating(rng), keys
+    )
 
 
 def mouse(rng: Rng) -> Item:
@@ -108,7 +125,9 @@ def desk_lamp(rng: Rng) -> Item:
     else:
         arm = shapes.rod([0, 0, 0], [0, 0, h], rng.uniform(0.007, 0.035))
         tall = shade_r * rng.uniform(0.9, 1.5)
-        shade = shapes.lathe([[shade_r, 0], [shade_r * rng.uniform(0.5, 1.0), tall]]).moved(0, 0, h * 0.8)
+        shade = shapes.lathe([[shade_r, 0], [shade_r * rng.uniform(0.5, 1.0), tall]]).moved(
+            0, 0, h * 0.8
+        )
     skin = paint.coating(rng)
     return item(merge([base, arm, shade.painted(1)]), "lamp", skin, paint.plain(paint.pale(rng)))
 
@@ -117,7 +136,9 @@ def clock(rng: Rng) -> Item:
     """An alarm clock, small picture frame or trophy."""
     if rng.random() < 0.5:
         r = rng.uniform(0.04, 0.09)
-        disc = shapes.cylinder(r, rng.uniform(0.02, 0.06)).turned(rotation_x(np.pi / 2)).moved(0, 0, r)
+        disc = (
+            shapes.cylinder(r, rng.uniform(0.02, 0.06)).turned(rotation_x(np.pi / 2)).moved(0, 0, r)
+        )
         return item(disc, "other", paint.coating(rng))
     w, h = rng.uniform(0.09, 0.25), rng.uniform(0.1, 0.3)
     front = shapes.panel(w * 0.85, h * 0.85).turned(rotation_x(np.pi / 2)).moved(0, -0.0095, h / 2)
@@ -134,9 +155,16 @@ def handled_tool(rng: Rng) -> Item:
     parts = [grip, stem]
     head = rng.integers(4)
     if head == 0:
-        parts.append(shapes.box(0.03, rng.uniform(0.08, 0.13), 0.03).moved(length / 2, 0, -0.015).painted(1))
+        parts.append(
+            shapes.box(0.03, rng.uniform(0.08, 0.13), 0.03).moved(length / 2, 0, -0.015).painted(1)
+        )
     elif head == 1:
-        parts.append(shapes.torus(0.018, 0.006, 5.0).turned(rotation_x(np.pi / 2)).moved(length / 2, 0, 0).painted(1))
+        parts.append(
+            shapes.torus(0.018, 0.006, 5.0)
+            .turned(rotation_x(np.pi / 2))
+            .moved(length / 2, 0, 0)
+            .painted(1)
+        )
     elif head == 2:
         parts.append(shapes.rod([length * 0.4, 0, 0], [length / 2, 0, 0], r * 1.7).painted(1))
     return item(merge(parts), "tool", paint.coating(rng), paint.metal(rng))
@@ -159,8 +187,12 @@ def pliers(rng: Rng) -> Item:
     length, spread = rng.uniform(0.12, 0.24), rng.uniform(0.15, 0.5)
     arms = []
     for s in (-1, 1):
-        arm = merge([shapes.rod([0, 0, 0], [-length * 0.6, 0, 0], 0.008),
-                     shapes.rod([0, 0, 0], [length * 0.4, 0, 0], 0.006).painted(1)])
+        arm = merge(
+            [
+                shapes.rod([0, 0, 0], [-length * 0.6, 0, 0], 0.008),
+                shapes.rod([0, 0, 0], [length * 0.4, 0, 0], 0.006).painted(1),
+            ]
+        )
         arms.append(arm.turned(rotation_z(s * spread / 2)).moved(0, 0, 0.01))
     return item(merge(arms), "tool", paint.coating(rng), paint.metal(rng))
 
@@ -177,7 +209,9 @@ def ball(rng: Rng) -> Item:
     """A ball."""
     d = rng.uniform(0.04, 0.24)
     kind = str(rng.choice(["plain", "cells", "checker", "noise"]))
-    skin = paint.patterned(kind, [paint.vivid(rng), paint.pale(rng), paint.dark(rng)], d * 0.35, rng)
+    skin = paint.patterned(
+        kind, [paint.vivid(rng), paint.pale(rng), paint.dark(rng)], d * 0.35, rng
+    )
     return item(shapes.ellipsoid(d, d, d), "toy", skin)
 
 
@@ -193,7 +227,9 @@ def block(rng: Rng) -> Item:
         shapes.prism(triangle, s * 0.8),
         shapes.cylinder(s * 0.5, s * rng.uniform(0.6, 2.0)),
     )[int(rng.integers(4))]
-    return item(mesh, "toy", paint.plain(paint.vivid(rng) if rng.random() < 0.7 else paint.woody(rng)))
+    return item(
+        mesh, "toy", paint.plain(paint.vivid(rng) if rng.random() < 0.7 else paint.woody(rng))
+    )
 
 
 def plush(rng: Rng) -> Item:
@@ -202,8 +238,14 @@ def plush(rng: Rng) -> Item:
     parts = [shapes.ellipsoid(s * 0.7, s * 0.6, s * 0.8)]
     parts.append(shapes.ellipsoid(s * 0.55, s * 0.5, s * 0.5).moved(0, 0, s * 0.7))
     for side in (-1, 1):
-        parts.append(shapes.ellipsoid(s * 0.2, s * 0.12, s * rng.uniform(0.15, 0.5)).moved(side * s * 0.2, 0, s * 1.1))
-        parts.append(shapes.ellipsoid(s * 0.25, s * 0.55, s * 0.25).moved(side * s * 0.25, -s * 0.3, 0))
+        parts.append(
+            shapes.ellipsoid(s * 0.2, s * 0.12, s * rng.uniform(0.15, 0.5)).moved(
+                side * s * 0.2, 0, s * 1.1
+            )
+        )
+        parts.append(
+            shapes.ellipsoid(s * 0.25, s * 0.55, s * 0.25).moved(side * s * 0.25, -s * 0.3, 0)
+        )
         parts.append(shapes.ellipsoid(s * 0.5, s * 0.2, s * 0.2).moved(side * s * 0.4, 0, s * 0.45))
     mesh = merge(parts)
     if rng.random() < 0.3:
@@ -221,7 +263,9 @@ def toy_car(rng: Rng) -> Item:
     wheel = shapes.cylinder(x * 0.1, y * 0.15, 14).turned(rotation_x(np.pi / 2)).painted(2)
     wheels = [wheel.moved(a * x * 0.3, b * y * 0.5, x * 0.1) for a in (-1, 1) for b in (-0.8, 1)]
     dark = paint.plain(paint.dark(rng))
-    return item(merge([low, cabin, *wheels]), "toy", paint.plain(paint.vivid(rng)), paint.coating(rng), dark)
+    return item(
+        merge([low, cabin, *wheels]), "toy", paint.plain(paint.vivid(rng)), paint.coating(rng), dark
+    )
 
 
 def shoe(rng: Rng) -> Item:
@@ -230,14 +274,22 @@ def shoe(rng: Rng) -> Item:
     sole = shapes.rounded_box(x, x * 0.36, 0.03, 0.5).painted(1)
     body = shapes.superellipsoid(x * 0.95, x * 0.33, x * 0.3, roundness=0.8).moved(0, 0, 0.005)
     shaft = shapes.superellipsoid(x * 0.4, x * 0.3, x * rng.uniform(0.3, 0.8), roundness=0.5)
-    return item(merge([sole, body, shaft.moved(-x * 0.25, 0, 0.02)]), "other", paint.fabric(rng), paint.coating(rng))
+    return item(
+        merge([sole, body, shaft.moved(-x * 0.25, 0, 0.02)]),
+        "other",
+        paint.fabric(rng),
+        paint.coating(rng),
+    )
 
 
 def cloth(rng: Rng) -> Item:
     """A crumpled towel, shirt or blanket lying as a low heap."""
     x, y, n = rng.uniform(0.15, 0.5), rng.uniform(0.15, 0.4), 18
     u, v = np.meshgrid(np.linspace(-1, 1, n), np.linspace(-1, 1, n))
-    waves = sum(np.sin(rng.uniform(-6, 6) * u + rng.uniform(-6, 6) * v + rng.uniform(0, 6)) for _ in range(5))
+    waves = sum(
+        np.sin(rng.uniform(-6, 6) * u + rng.uniform(-6, 6) * v + rng.uniform(0, 6))
+        for _ in range(5)
+    )
     dome = np.clip(1.0 - np.maximum(np.abs(u), np.abs(v)) ** 3, 0, 1)
     height = (0.04 + 0.012 * np.asarray(waves)).clip(0.004) * dome * rng.uniform(0.4, 2.0)
     return item(shapes.sheet(x, y, height), "other", paint.fabric(rng))

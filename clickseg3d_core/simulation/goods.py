@@ -6,7 +6,7 @@ import numpy as np
 
 from clickseg3d_core.simulation import appearance as paint
 from clickseg3d_core.simulation import shapes
-from clickseg3d_core.simulation.mesh import Mesh, merge, rotation_x, rotation_z
+from clickseg3d_core.simulation.mesh import Mesh, from_arrays, merge, rotation_x, rotation_z
 from clickseg3d_core.simulation.world import Item
 
 Rng = np.random.Generator
@@ -50,7 +50,9 @@ def milk_carton(rng: Rng) -> Item:
     w, h = rng.uniform(0.055, 0.1), rng.uniform(0.12, 0.22)
     ring = np.array([[1, -1], [1, 1], [-1, 1], [-1, -1]]) * w / 2
     top = h + w * rng.uniform(0.3, 0.5)
-    body = shapes.loft([(ring, 0.0), (ring, h), (ring * [1.0, 0.04], top), (ring * [1, 0.04], top + 0.02)])
+    body = shapes.loft(
+        [(ring, 0.0), (ring, h), (ring * [1.0, 0.04], top), (ring * [1, 0.04], top + 0.02)]
+    )
     return item(body, "box", paint.package(rng, h))
 
 
@@ -97,7 +99,7 @@ def bottle(rng: Rng) -> Item:
     neck, shoulder = r * rng.uniform(0.25, 0.6), h * rng.uniform(0.5, 0.8)
     waist = r * rng.uniform(0.75, 1.05)
     top = shoulder + (h - shoulder) * rng.uniform(0.3, 0.7)
-    outline = [[0, 0], [r * 0.9, 0], [r, 0.01], [waist, shoulder * 0.5], [r, shoulder]]
+    outline = [[0.0, 0.0], [r * 0.9, 0.0], [r, 0.01], [waist, shoulder * 0.5], [r, shoulder]]
     body = shapes.lathe([*outline, [neck, top], [neck, h * 0.96], [0, h * 0.96]])
     cap = shapes.cylinder(neck * 1.2, h * 0.1).moved(0, 0, h * 0.91).painted(1)
     band = rng.uniform(1.01, 1.02) * max(r, waist)
@@ -140,7 +142,7 @@ def pouch(rng: Rng) -> Item:
     x, y, z = rng.uniform(0.08, 0.22), rng.uniform(0.12, 0.3), rng.uniform(0.03, 0.08)
     body = shapes.superellipsoid(x, y, z, roundness=rng.uniform(0.4, 0.7), segments=28)
     bumps = 1.0 + 0.06 * np.sin(body.vertices @ rng.uniform(-60, 60, 3))[:, None]
-    mesh = shapes.from_arrays(body.vertices * bumps, body.faces)
+    mesh = from_arrays(body.vertices * bumps, body.faces)
     if rng.random() < 0.4:
         mesh = mesh.turned(rotation_x(np.pi / 2))
     return item(mesh, "food" if rng.random() < 0.7 else "bag", paint.package(rng, y))
@@ -190,7 +192,9 @@ def oddity(rng: Rng) -> Item:
 def turned_body(radius: float, height: float, rng: Rng) -> Mesh:
     """A closed turned body of random smooth outline, up to the given radius in metres."""
     t = np.linspace(0.0, 1.0, 12)
-    waves = sum(rng.normal(0, 0.5 / k) * np.sin(np.pi * k * t + rng.uniform(0, 6)) for k in (1, 2, 3))
+    waves = sum(
+        rng.normal(0, 0.5 / k) * np.sin(np.pi * k * t + rng.uniform(0, 6)) for k in (1, 2, 3)
+    )
     outline = np.clip(0.65 + 0.35 * np.asarray(waves), 0.15, 1.0) * radius
     profile = [[0.0, 0.0], *np.stack([outline, t * height], axis=1).tolist(), [0.0, height]]
     return shapes.lathe(profile)

@@ -148,7 +148,8 @@ def _read_trimesh(path: Path) -> tuple[Mesh, Any, Any]:
 
     loaded: Any = trimesh.load(path, force="mesh", process=False)
     mesh = from_arrays(loaded.vertices, loaded.faces)
-    colors = loaded.visual.to_color().face_colors[:, :3]
+    visual = loaded.visual
+    colors = (visual.to_color() if hasattr(visual, "to_color") else visual).face_colors[:, :3]
     return mesh, (np.asarray(colors) / 255.0).astype(np.float32), mesh.part
 
 

@@ -62,6 +62,7 @@ def from_group(group: tuple[Maker, ...], rng: np.random.Generator) -> Item:
         return table_object(rng)
     return group[int(rng.integers(len(group)))](rng)
 
+
 PACKAGES: tuple[Maker, ...] = (
     goods.carton, goods.carton, goods.carton, goods.carton, goods.can, goods.bottle, goods.book,
     tableware.cup, tableware.bowl, goods.milk_carton, gadgets.block,

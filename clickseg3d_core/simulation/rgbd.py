@@ -25,6 +25,7 @@ class DepthCamera:
         step: Quantization step of depth at 1 m in metres, growing with depth squared.
         baseline: Metres from camera to projector (0: no projector shadow).
         jitter: Standard deviation in pixels of the ragged depth edges.
+        window: Radius in pixels of the matching window, which rounds creases off.
         flying: Probability that an edge pixel lands between foreground and background.
         grazing: Cosine of incidence under which returns begin to vanish.
         dropout: Probability that any pixel has no return.
@@ -39,6 +40,7 @@ class DepthCamera:
     step: float = 0.0028
     baseline: float = 0.075
     jitter: float = 0.5
+    window: int = 0
     flying: float = 0.15
     grazing: float = 0.2
     dropout: float = 0.005
@@ -87,13 +89,11 @@ def pixel_rays(camera: DepthCamera) -> FloatArray:
 
 
 def depth_sigma(depth: FloatArray) -> FloatArray:
-    """Axial noise of a Kinect in metres at `depth` metres. (Nguyen et al. 2012, eq. 3.)"""
+    """Axial noise of a Kinect in metres at `depth` metres (Nguyen et al. 2012, eq. 3)."""
     return np.asarray(0.0012 + 0.0019 * (depth - 0.4) ** 2)
 
 
-def _ragged(
-    camera: DepthCamera, depth: FloatArray, rng: np.random.Generator
-) -> NDArray[np.int64]:
+def _ragged(camera: DepthCamera, depth: FloatArray, rng: np.random.Generator) -> NDArray[np.int64]:
     """(H * W,) index of the pixel whose depth each pixel shows: edges become ragged."""
     shape = (camera.height, camera.width)
     row, column = np.indices(shape).reshape(2, -1)
@@ -117,6 +117,23 @@ def _edge_partner(camera: DepthCamera, depth: FloatArray) -> FloatArray:
             jump = (gap > 0.03 * image) & (gap < 0.25)
         partner = np.where(jump & np.isfinite(rolled), rolled, partner)
     return np.asarray(partner.reshape(-1))
+
+
+def _windowed(camera: DepthCamera, depth: FloatArray) -> FloatArray:
+    """(H * W,) depth averaged over a square window, leaving out pixels over 2 % nearer or farther.
+
+    A matcher compares windows, so creases and contacts between things come out rounded.
+    """
+    image = depth.reshape(camera.height, camera.width)
+    total, count = image.copy(), np.ones(image.shape)
+    reach = range(-camera.window, camera.window + 1)
+    with np.errstate(invalid="ignore"):
+        for shift in ((r, c) for r in reach for c in reach if r or c):
+            other = np.roll(image, shift, axis=(0, 1))
+            near = np.abs(other - image) < 0.02 * image
+            total += np.where(near, other, 0.0)
+            count += near
+    return np.asarray((total / count).reshape(-1))
 
 
 def _noisy_depth(camera: DepthCamera, depth: FloatArray, rng: np.random.Generator) -> FloatArray:
@@ -156,7 +173,7 @@ def shoot(caster: Caster, camera: DepthCamera, pose: FloatArray, rng: np.random.
     distance, face = caster.cast(np.tile(pose[:3, 3], (len(rays), 1)), unit)
     depth = distance / length
     source = _ragged(camera, depth, rng)
-    shown, depth_face = depth[source], face[source]
+    shown, depth_face = _windowed(camera, depth)[source], face[source]
     partner = _edge_partner(camera, shown)
     fly = (partner != shown) & (rng.random(len(shown)) < camera.flying)
     with np.errstate(invalid="ignore"):

@@ -148,7 +148,8 @@ class RoomBuilder:
             return
         name = item.classes[0]
         make = {
-            "counter": self.source.kitchen, "shelf": self.source.shelf, "cabinet": self.source.shelf,
+            "counter": self.source.kitchen, "shelf": self.source.shelf,
+            "cabinet": self.source.shelf,
             "table": self.source.desk if self.plan.purpose == "office" else self.source.any_object,
         }.get(name, self.source.any_object)  # fmt: skip
         for support in item.supports:
@@ -185,7 +186,7 @@ class RoomBuilder:
             item = _draw(makers, self.rng)
             depth = float(item.mesh.vertices[:, 1].max())
             reach = float(np.abs(item.mesh.vertices[:, 0]).max())
-            for _ in range(6):
+            for _ in range(10):
                 side = int(self.rng.integers(4))
                 free = self.wall_length(side) / 2 - reach - 0.03
                 if free <= 0:
@@ -259,7 +260,9 @@ class RoomBuilder:
         along = float(self.rng.uniform(-free, free))
         field = self.walls[side]
         shift = self.wall_length(side) / 2
-        columns = slice(int((along + low[0] + shift) / _CELL), int((along + high[0] + shift) / _CELL) + 1)
+        columns = slice(
+            int((along + low[0] + shift) / _CELL), int((along + high[0] + shift) / _CELL) + 1
+        )
         rows = slice(max(int((level + low[2]) / _CELL), 0), int((level + high[2]) / _CELL) + 1)
         place, yaw = self.wall_frame(side, along, 0.004)
         if (field.height[columns, rows] > 0).any() or not self._clear(place, yaw, item, level):
@@ -315,10 +318,14 @@ def build_room(rng: Rng, source: ObjectSource) -> tuple[World, RoomPlan, HeightM
     area = x * y
     busy = 0.3 + 0.7 * plan.clutter
     if rng.random() < 0.5:
-        room.middle(int(rng.integers(1, 3 + area * 0.25 * busy)))
-    room.along_walls(int(rng.integers(2, 4 + 2 * (x + y) * 0.45 * busy)))
-    room.middle(int(rng.integers(0, 2 + area * 0.2 * busy)))
-    room.hang(int(rng.integers(2, 6 + (x + y) * 0.6)))
-    room.ceiling(int(rng.integers(0, 5)))
-    room.scatter(int(rng.integers(0, 2 + 10 * plan.clutter**2)))
+        room.middle(_upto(rng, 1, 3 + area * 0.3 * busy))
+    room.along_walls(_upto(rng, 3, 6 + (x + y) * 1.2 * busy))
+    room.middle(_upto(rng, 0, 2 + area * 0.2 * busy))
+    room.hang(_upto(rng, 2, 6 + (x + y) * 0.6))
+    room.ceiling(_upto(rng, 0, 5))
+    room.scatter(_upto(rng, 0, 2 + 10 * plan.clutter**2))
     return room.builder.build(), plan, room.floor
+
+
+def _upto(rng: Rng, low: int, high: float) -> int:
+    return int(rng.integers(low, int(high)))

@@ -1,4 +1,4 @@
-"""Scans of rooms: a walk fused from many RGB-D shots, or a single shot."""
+"""Scans of rooms: a walk fused from many RGB-D shots, a single shot, or laser stations."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from clickseg3d_core.data.scene import Scene
 from clickseg3d_core.simulation.library import MeshLibrary
+from clickseg3d_core.simulation.lidar import Lidar, sweep
 from clickseg3d_core.simulation.light import random_light, shade
 from clickseg3d_core.simulation.mesh import FloatArray, rotation_x, rotation_y, rotation_z
 from clickseg3d_core.simulation.objects import ObjectSource
@@ -20,6 +21,8 @@ from clickseg3d_core.simulation.stacking import HeightMap
 from clickseg3d_core.simulation.world import World
 
 Rng = np.random.Generator
+_VISIBLE = 60
+_ENOUGH = 6
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -54,7 +57,9 @@ def walk_poses(plan: RoomPlan, floor: HeightMap, walk: WalkConfig, rng: Rng) -> 
     free = np.argwhere(floor.height < 0.5)
     poses = []
     for index in range(walk.views):
-        cell = free[int(rng.integers(len(free)))] if len(free) else np.array(floor.height.shape) // 2
+        cell = (
+            free[int(rng.integers(len(free)))] if len(free) else np.array(floor.height.shape) // 2
+        )
         spot = (cell + 0.5 - np.array(floor.height.shape) / 2) * floor.cell
         spot = np.clip(spot, [-x / 2 + 0.3, -y / 2 + 0.3], [x / 2 - 0.3, y / 2 - 0.3])
         eye = np.array([*spot, rng.uniform(1.1, min(1.9, z - 0.3))])
@@ -107,16 +112,50 @@ def fuse(
 def _single(
     caster: Caster, plan: RoomPlan, floor: HeightMap, rng: Rng
 ) -> tuple[FloatArray, FloatArray, NDArray[np.int64], NDArray[np.int32], FloatArray]:
-    walk = WalkConfig(views=1, voxel=0.01, drift=0.0, up=False)
-    pose = walk_poses(plan, floor, walk, rng)[0]
+    """One shot, from the first of up to five poses that shows enough; the pose comes last."""
+    walk = WalkConfig(views=5, voxel=0.01, drift=0.0, up=False)
     camera = DepthCamera(
         width=320, height=240, field=rng.uniform(0.95, 1.2), near=0.4, far=rng.uniform(3.5, 6.0),
         noise=rng.uniform(0.5, 1.3), step=rng.uniform(0.001, 0.0032),
+        window=int(rng.integers(0, 2)),
         jitter=rng.uniform(0.2, 0.8), flying=rng.uniform(0.0, 0.2), grazing=rng.uniform(0.05, 0.25),
         dropout=rng.uniform(0.0, 0.03),
     )  # fmt: skip
-    view = shoot(caster, camera, pose, rng)
+    most = -1
+    for eye in walk_poses(plan, floor, walk, rng):
+        shot = shoot(caster, camera, eye, rng)
+        shown = int((np.bincount(caster.world.instance[shot.face]) >= _VISIBLE).sum())
+        if shown > most:
+            most, view, pose = shown, shot, eye
+        if shown >= _ENOUGH and len(shot.points) > 15_000:
+            break
     return view.points, view.clean, view.color_face, caster.world.instance[view.face], pose
+
+
+def _laser(
+    caster: Caster, plan: RoomPlan, floor: HeightMap, rng: Rng
+) -> tuple[FloatArray, FloatArray, NDArray[np.int64], NDArray[np.int32], int]:
+    """One to four stations of a rotating laser scanner, merged; the last value is their number."""
+    stations = int(rng.integers(1, 5))
+    steep = rng.uniform(0.35, 1.4)
+    scanner = Lidar(
+        rings=int(rng.choice([32, 64, 128, 256])), columns=int(rng.integers(500, 1100)),
+        lowest=-steep, highest=steep, noise=rng.uniform(0.002, 0.012), near=0.3, far=30.0,
+        dropout=rng.uniform(0.0, 0.1),
+    )  # fmt: skip
+    walk = WalkConfig(views=stations, voxel=rng.uniform(0.015, 0.03), drift=0.0, up=False)
+    turns = [
+        sweep(caster, scanner, rotation_z(rng.uniform(0.0, 6.28)), pose[:3, 3], rng)
+        for pose in walk_poses(plan, floor, walk, rng)
+    ]
+    points = np.concatenate([t.points for t in turns])
+    clean = np.concatenate([t.clean for t in turns])
+    face = np.concatenate([t.face for t in turns])
+    instance = caster.world.instance[face]
+    if stations == 1:
+        return points, clean, face, instance, 1
+    merged, rows = merge_voxels(points, instance, walk.voxel)
+    return merged, clean[rows], face[rows], instance[rows], stations
 
 
 def simulate_room(rng: Rng, library: MeshLibrary | None) -> Scene:
@@ -134,10 +173,14 @@ def simulate_room(rng: Rng, library: MeshLibrary | None) -> Scene:
 
 
 def scan_room(world: World, plan: RoomPlan, floor: HeightMap, rng: Rng) -> Scene:
-    """Scan a room once: fused (mostly) or one shot."""
+    """Scan a room once: a fused walk (mostly), one shot, or a laser scanner."""
     caster, light = Caster(world), random_light(rng)
     meta: dict[str, str | int | float] = {"kind": "room", "sensor": "rgbd", "frame": "world"}
-    if rng.random() < 0.25:
+    choice = rng.random()
+    if choice < 0.12:
+        points, clean, color_face, instance, meta["views"] = _laser(caster, plan, floor, rng)
+        meta["sensor"] = "lidar"
+    elif choice < 0.36:
         points, clean, color_face, instance, pose = _single(caster, plan, floor, rng)
         meta["views"] = 1
         if rng.random() < 0.25:
@@ -152,5 +195,7 @@ def scan_room(world: World, plan: RoomPlan, floor: HeightMap, rng: Rng) -> Scene
     if rng.random() < 0.3:
         ceiling = world.instance_class[instance[keep]] == 2
         keep = keep[~ceiling]
-    rgb = shade(world, clean[keep], color_face[keep], light, rng)
+    rgb = None
+    if rng.random() > (0.5 if meta["sensor"] == "lidar" else 0.06):
+        rgb = shade(world, clean[keep], color_face[keep], light, rng)
     return finish(world, points[keep], rgb, instance[keep], meta)

@@ -41,12 +41,12 @@ def merge_voxels(
     pairs, first, inverse, count = np.unique(
         pair, return_index=True, return_inverse=True, return_counts=True
     )
-    mean = np.stack([np.bincount(inverse.ravel(), points[:, i]) for i in range(3)], axis=1)
-    mean /= count[:, None]
+    sums = [np.bincount(inverse.ravel(), points[:, i]) for i in range(3)]
+    mean = np.asarray(np.stack(sums, axis=1) / count[:, None], dtype=np.float64)
     owner = pairs // (int(instance.max()) + 1)
     order = np.lexsort((-count, owner))
     best = order[np.unique(owner[order], return_index=True)[1]]
-    return mean[best], first[best]
+    return mean[best], first[best].astype(np.int64)
 
 
 def finish(
@@ -75,7 +75,7 @@ def finish(
     number[kept] = np.arange(1, len(kept) + 1)
     classes = np.concatenate([[-1], world.instance_class[kept]]).astype(np.int16)
     return Scene(
-        xyz=points.astype(np.float32),
+        xyz=points.round(4).astype(np.float32),
         rgb=rgb,
         instance=number[instance],
         instance_class=classes,

@@ -6,7 +6,7 @@ import numpy as np
 
 from clickseg3d_core.simulation import appearance as paint
 from clickseg3d_core.simulation import shapes
-from clickseg3d_core.simulation.mesh import Mesh, merge, rotation_x, rotation_z
+from clickseg3d_core.simulation.mesh import Mesh, from_arrays, merge, rotation_x, rotation_z
 from clickseg3d_core.simulation.world import Item, Support
 
 Rng = np.random.Generator
@@ -61,7 +61,10 @@ def backrest(w: float, height: float, rng: Rng) -> Mesh:
             for k in range(count)
         ]
     else:
-        bars = [shapes.box(w, 0.02, 0.05).moved(0, 0, height * (k + 0.8) / (count + 1)) for k in range(count)]
+        bars = [
+            shapes.box(w, 0.02, 0.05).moved(0, 0, height * (k + 0.8) / (count + 1))
+            for k in range(count)
+        ]
     return merge([*posts, top, *bars])
 
 
@@ -73,10 +76,12 @@ def office_chair(rng: Rng) -> Item:
         a = k * 2 * np.pi / 5
         tip = [0.3 * np.cos(a), 0.3 * np.sin(a)]
         parts.append(shapes.rod([0, 0, 0.1], [*tip, 0.07], 0.022))
-        parts.append(shapes.ellipsoid(0.06, 0.06, 0.06).moved(*tip, 0.0))
+        parts.append(shapes.ellipsoid(0.06, 0.06, 0.06).moved(tip[0], tip[1], 0.0))
     parts.append(shapes.rounded_box(w, w, 0.09, 0.3).moved(0, 0, seat - 0.04).painted(1))
     high = rng.uniform(0.4, 0.75)
-    rest = shapes.rounded_box(w * 0.92, 0.08, high, 0.3).turned(rotation_x(rng.uniform(-0.25, -0.05)))
+    rest = shapes.rounded_box(w * 0.92, 0.08, high, 0.3).turned(
+        rotation_x(rng.uniform(-0.25, -0.05))
+    )
     parts.append(rest.moved(0, w / 2 - 0.02, seat + 0.08).painted(1))
     parts.append(shapes.box(0.06, 0.03, 0.25).moved(0, w / 2, seat - 0.02))
     if rng.random() < 0.6:
@@ -89,7 +94,11 @@ def office_chair(rng: Rng) -> Item:
 def stool(rng: Rng) -> Item:
     """A stool or bar stool."""
     r, z = rng.uniform(0.15, 0.22), rng.uniform(0.4, 0.78)
-    top = shapes.cylinder(r, rng.uniform(0.025, 0.08)) if rng.random() < 0.7 else shapes.box(r * 2, r * 2, 0.04)
+    top = (
+        shapes.cylinder(r, rng.uniform(0.025, 0.08))
+        if rng.random() < 0.7
+        else shapes.box(r * 2, r * 2, 0.04)
+    )
     if rng.random() < 0.5:
         stand = merge([shapes.cylinder(0.025, z), shapes.cylinder(r * 1.05, 0.02)])
     else:
@@ -107,8 +116,10 @@ def tub_chair(rng: Rng) -> Item:
     rim = seat + high * (0.45 + 0.55 * np.sin(np.linspace(0, np.pi, 14)))
     ring = np.stack([np.cos(angle) * r, np.sin(angle) * r], axis=1)
     low = np.column_stack([ring * 0.85, np.full(14, seat)])
-    shell = shapes.from_arrays(np.concatenate([low, np.column_stack([ring, rim])]), shapes.grid_faces(2, 14))
-    inner = shapes.from_arrays(shell.vertices * [0.93, 0.93, 1.0], shell.faces)
+    shell = from_arrays(
+        np.concatenate([low, np.column_stack([ring, rim])]), shapes.grid_faces(2, 14)
+    )
+    inner = from_arrays(shell.vertices * [0.93, 0.93, 1.0], shell.faces)
     cushion = shapes.rounded_box(1.75 * r, 1.75 * r, 0.09, 0.6).moved(0, 0, seat - 0.04)
     stand = shapes.legs(r * 1.4, r * 1.4, seat, 0.025, round_=True).painted(1)
     mesh = merge([shell, inner, cushion, stand])
@@ -137,15 +148,24 @@ def sofa(rng: Rng) -> Item:
     cushions = []
     for k in range(int(rng.integers(0, seats + 2))):
         size = rng.uniform(0.32, 0.5)
-        one = shapes.superellipsoid(size, 0.14, size, roundness=0.5).turned(rotation_x(rng.uniform(-0.5, -0.2)))
+        one = shapes.superellipsoid(size, 0.14, size, roundness=0.5).turned(
+            rotation_x(rng.uniform(-0.5, -0.2))
+        )
         one = one.turned(rotation_z(rng.uniform(-0.5, 0.5)))
         at = rng.uniform(-0.45, 0.45) * w
         cushions.append(one.moved(at, d * 0.08, seat + 0.03).as_part(k + 1).painted(2 + k % 2))
     skin = paint.fabric(rng)
-    skins = (skin, skin if rng.random() < 0.7 else paint.fabric(rng), paint.fabric(rng), paint.fabric(rng))
+    skins = (
+        skin,
+        skin if rng.random() < 0.7 else paint.fabric(rng),
+        paint.fabric(rng),
+        paint.fabric(rng),
+    )
     place = Support(center=(0, -d * 0.15), size=(w * 0.9, d * 0.45), z=seat + 0.03, clearance=0.5)
     classes = ("sofa", *["pillow"] * len(cushions))
-    return Item(mesh=merge([*parts, *cushions]), classes=classes, materials=skins, supports=(place,))
+    return Item(
+        mesh=merge([*parts, *cushions]), classes=classes, materials=skins, supports=(place,)
+    )
 
 
 def toilet(rng: Rng) -> Item:
@@ -156,7 +176,11 @@ def toilet(rng: Rng) -> Item:
     bowl_ = shapes.loft([(ring * 0.6, 0.0), (ring * 0.6, z * 0.4), (ring, z * 0.9), (ring, z)])
     lid = shapes.prism(ring, 0.03)
     if rng.random() < 0.4:
-        lid = lid.moved(0, d / 2, 0).turned(rotation_x(-np.pi / 2 + 0.15)).moved(0, d * 0.4, z + d * 0.95)
+        lid = (
+            lid.moved(0, d / 2, 0)
+            .turned(rotation_x(-np.pi / 2 + 0.15))
+            .moved(0, d * 0.4, z + d * 0.95)
+        )
         lid = lid.moved(0, 0, -float(lid.vertices[:, 2].min()) + z)
     else:
         lid = lid.moved(0, 0, z)

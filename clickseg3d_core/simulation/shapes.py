@@ -37,7 +37,7 @@ def grid_faces(rows: int, columns: int, *, wrap: bool = False) -> NDArray[np.int
     return np.concatenate([np.stack([a, b, c], 1), np.stack([a, c, d], 1)]).astype(np.int32)
 
 
-def lathe(profile: ArrayLike, segments: int = 24) -> Mesh:
+def lathe(profile: Sequence[Sequence[float]] | FloatArray, segments: int = 24) -> Mesh:
     """Turn a profile about z.
 
     Args:

@@ -65,7 +65,7 @@ class HeightMap:
     @classmethod
     def flat(cls, size: tuple[float, float], cell: float, ceiling: float = 10.0) -> HeightMap:
         """An empty rectangle."""
-        shape = tuple(max(int(round(side / cell)), 1) for side in size)
+        shape = tuple(max(round(side / cell), 1) for side in size)
         return cls(size=size, cell=cell, height=np.zeros(shape), ceiling=ceiling)
 
     def cells_at(self, x: float, y: float, shape: Profile) -> NDArray[np.int64] | None:
@@ -75,7 +75,7 @@ class HeightMap:
         """
         offset = np.floor(np.array([x, y]) / self.cell + np.array(self.height.shape) / 2.0)
         cells = shape.cells + offset.astype(np.int64)
-        inside = ((cells >= 0) & (cells < self.height.shape)).all(axis=1)
+        inside = np.all((cells >= 0) & (cells < np.array(self.height.shape)), axis=1)
         return None if inside.mean() < 0.9 else np.where(inside[:, None], cells, -1)
 
     def rest(self, x: float, y: float, shape: Profile, *, stable: bool = True) -> float | None:

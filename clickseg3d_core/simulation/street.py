@@ -22,6 +22,7 @@ from clickseg3d_core.simulation.world import Item, World, WorldBuilder
 Rng = np.random.Generator
 Maker = Callable[[Rng], Item]
 _CELL = 0.25
+_STREET_BOXES = ("box", "barrier", "other", "chair", "bag")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -55,7 +56,9 @@ class StreetBuilder:
         """Road, sidewalks and the ground behind them."""
         p, rng = self.plan, self.rng
         asphalt = paint.patterned("noise", [paint.gray(rng) * 0.7, paint.gray(rng) * 0.6], 1.5, rng)
-        road = Item(mesh=shapes.panel(p.length, 2 * p.road), classes=("floor",), materials=(asphalt,))
+        road = Item(
+            mesh=shapes.panel(p.length, 2 * p.road), classes=("floor",), materials=(asphalt,)
+        )
         self.builder.add(road)
         stone = paint.patterned("checker", [paint.gray(rng), paint.gray(rng)], 0.5, rng)
         grass = paint.patterned("noise", [paint.leafy(rng), paint.woody(rng)], 1.0, rng)
@@ -136,14 +139,14 @@ class StreetBuilder:
             (self.mixed(outdoor.tree, ("tree",)), 1.0, (0.4, 0.9)),
             (self.mixed(outdoor.pole, ("pole",)), 1.2, (0.25, 0.7)),
             (self.mixed(outdoor.person, ("person",)), 1.2, (0.3, p.walk)),
-            (self.mixed(outdoor.street_box, ("box", "barrier", "other", "chair", "bag")), 1.0, (0.4, p.walk)),
+            (self.mixed(outdoor.street_box, _STREET_BOXES), 1.0, (0.4, p.walk)),
             (outdoor.two_wheeler, 0.6, (0.4, p.walk)),
             (outdoor.fence, 0.5, (p.walk - 0.3, p.walk + 1.0)),
             (outdoor.bush, 0.6, (p.walk - 0.2, p.walk + 3.0)),
             (outdoor.tree, 0.4, (p.walk, p.walk + 5.0)),
         ]  # fmt: skip
         weights = np.array([w for _, w, _ in makers])
-        for _ in range(int(rng.integers(8, 20 + p.length * 0.5))):
+        for _ in range(int(rng.integers(8, int(20 + p.length * 0.5)))):
             index = int(rng.choice(len(makers), p=weights / weights.sum()))
             make, _, (near, far) = makers[index]
             y = rng.choice([-1, 1]) * (p.road + rng.uniform(near, max(far, near + 0.1)))
@@ -151,7 +154,12 @@ class StreetBuilder:
             yaw = np.pi * int(rng.integers(2)) if index in (5, 6) else yaw
             self.put(make(rng), rng.uniform(-0.48, 0.48) * p.length, float(y), float(yaw))
         for _ in range(int(rng.integers(0, 4))):
-            self.put(outdoor.person(rng), rng.uniform(-0.4, 0.4) * p.length, rng.uniform(-1, 1) * p.road, 0.0)
+            self.put(
+                outdoor.person(rng),
+                rng.uniform(-0.4, 0.4) * p.length,
+                rng.uniform(-1, 1) * p.road,
+                0.0,
+            )
 
 
 def _along_x(item: Item) -> Item:

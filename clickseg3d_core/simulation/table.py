@@ -61,12 +61,12 @@ def _top_material(rng: Rng) -> paint.Material:
     return paint.patterned("speckle", [paint.pale(rng), paint.gray(rng)], 0.03, rng)
 
 
-def _backdrop(builder: WorldBuilder, rng: Rng) -> None:
-    """A floor and sometimes walls behind the table."""
+def _backdrop(builder: WorldBuilder, depth: float, rng: Rng) -> None:
+    """A floor and sometimes a wall behind a table of the given depth in metres."""
     floor = shapes.panel(6.0, 6.0)
     builder.add(Item(mesh=floor, classes=("floor",), materials=(paint.fabric(rng),)))
     if rng.random() < 0.4:
-        gap = rng.uniform(0.5, 1.6)
+        gap = depth / 2 + 0.07 + abs(rng.normal(0.0, 0.4))
         wall = shapes.box(6.0, 0.1, 2.6)
         skin = (paint.plain(paint.pale(rng)),)
         builder.add(Item(mesh=wall, classes=("wall",), materials=skin), (0.0, gap, 0.0))
@@ -88,7 +88,7 @@ def build_table(rng: Rng, source: ObjectSource) -> tuple[World, TableTop]:
     """A table with things on it, its top's center above the origin."""
     builder = WorldBuilder()
     top = table_top(rng)
-    _backdrop(builder, rng)
+    _backdrop(builder, float(top.item.mesh.extent[1]), rng)
     builder.add(top.item)
     style = table_style(rng)
     size = np.array(top.support.size)
@@ -103,11 +103,11 @@ def build_table(rng: Rng, source: ObjectSource) -> tuple[World, TableTop]:
 
 
 def _poses(rng: Rng, target: FloatArray, count: int) -> list[FloatArray]:
-    """Camera poses above a target: one side for one view, around it for several."""
-    base, poses = rng.uniform(0, 2 * np.pi), []
+    """Camera poses above a target, on the side away from the wall at +y."""
+    base, poses = rng.uniform(-0.75 * np.pi, -0.25 * np.pi), []
     pitch, reach = rng.uniform(0.35, 1.25), rng.uniform(0.6, 1.35)
     for _ in range(count):
-        around = base + (rng.uniform(-1.2, 1.2) if count > 1 else 0.0)
+        around = base + (rng.uniform(-0.8, 0.8) if count > 1 else 0.0)
         up = np.clip(pitch + rng.normal(0, 0.1) * (count > 1), 0.3, 1.4)
         away = np.array([np.cos(up) * np.cos(around), np.cos(up) * np.sin(around), np.sin(up)])
         aim = target + rng.normal(0, 0.06, 3) * [1, 1, 0.4]
@@ -122,8 +122,8 @@ def near_camera(rng: Rng) -> DepthCamera:
         width=416, height=312, field=rng.uniform(0.85, 1.1), near=0.3, far=rng.uniform(1.8, 4.0),
         noise=rng.uniform(0.5, 1.5), step=rng.uniform(0.0015, 0.0032) if structured else 0.0,
         baseline=0.075 if structured else 0.0, jitter=rng.uniform(0.2, 0.9),
-        flying=rng.uniform(0.0, 0.3), grazing=rng.uniform(0.05, 0.3),
-        dropout=rng.uniform(0.0, 0.03),
+        window=int(rng.integers(0, 3)), flying=rng.uniform(0.0, 0.3),
+        grazing=rng.uniform(0.05, 0.3), dropout=rng.uniform(0.0, 0.03),
     )  # fmt: skip
 
 

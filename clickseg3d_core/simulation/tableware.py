@@ -7,7 +7,14 @@ import numpy as np
 from clickseg3d_core.simulation import appearance as paint
 from clickseg3d_core.simulation import shapes
 from clickseg3d_core.simulation.goods import item, open_tray, turned_body
-from clickseg3d_core.simulation.mesh import Mesh, merge, rotation_x, rotation_y, rotation_z
+from clickseg3d_core.simulation.mesh import (
+    Mesh,
+    from_arrays,
+    merge,
+    rotation_x,
+    rotation_y,
+    rotation_z,
+)
 from clickseg3d_core.simulation.world import Item
 
 Rng = np.random.Generator
@@ -131,7 +138,7 @@ def foliage(radius: float, height: float, rng: Rng) -> Mesh:
         left = np.stack([along[:, 0], -wide, along[:, 1]], 1)
         right = np.stack([along[:, 0], wide, along[:, 1]], 1)
         grid = np.stack([left, right], axis=1).reshape(-1, 3)
-        blade = shapes.from_arrays(grid, shapes.grid_faces(6, 2))
+        blade = from_arrays(grid, shapes.grid_faces(6, 2))
         blades.append(blade.turned(rotation_z(rng.uniform(0, 2 * np.pi))))
     return merge(blades)
 
@@ -144,18 +151,22 @@ def potted_plant(rng: Rng, scale: float = 1.0) -> Item:
     if rng.random() < 0.4:
         crown = shapes.ellipsoid(r * 3, r * 3, h * 2.5).moved(0, 0, h * 0.9)
         jolt = 1 + 0.25 * np.sin(crown.vertices @ rng.uniform(-60, 60, 3) / scale)[:, None]
-        green = shapes.from_arrays(crown.vertices * jolt, crown.faces)
+        green = from_arrays(crown.vertices * jolt, crown.faces)
     else:
         green = foliage(r * 1.5, h * rng.uniform(1.5, 3.5), rng).moved(0, 0, h * 0.8)
     dirt = paint.plain(paint.dark(rng))
-    return item(merge([body, soil, green.painted(1)]), "plant", paint.coating(rng), leaves(rng), dirt)
+    return item(
+        merge([body, soil, green.painted(1)]), "plant", paint.coating(rng), leaves(rng), dirt
+    )
 
 
 def round_fruit(rng: Rng) -> Item:
     """An apple, orange, lemon, peach, tomato, onion, potato or melon."""
     d = rng.uniform(0.045, 0.1) * (2.0 if rng.random() < 0.08 else 1.0)
     body = shapes.ellipsoid(d * rng.uniform(0.85, 1.3), d * rng.uniform(0.9, 1.1), d)
-    skin = paint.hue_color(rng.uniform(-0.05, 0.3) % 1.0, rng.uniform(0.5, 1), rng.uniform(0.4, 0.95))
+    skin = paint.hue_color(
+        rng.uniform(-0.05, 0.3) % 1.0, rng.uniform(0.5, 1), rng.uniform(0.4, 0.95)
+    )
     return item(body, "food", paint.patterned("noise", [skin, skin * 0.8], 0.03, rng))
 
 
@@ -172,7 +183,9 @@ def banana(rng: Rng) -> Item:
     arcs = []
     for index in range(int(rng.integers(1, 5))):
         one = shapes.torus(rng.uniform(0.08, 0.11), 0.016, rng.uniform(1.2, 1.9))
-        arcs.append(one.turned(rotation_x(np.pi / 2)).moved(0.01 * index, 0.026 * index, 0.004 * index))
+        arcs.append(
+            one.turned(rotation_x(np.pi / 2)).moved(0.01 * index, 0.026 * index, 0.004 * index)
+        )
     yellow = paint.hue_color(rng.uniform(0.12, 0.17), 0.8, rng.uniform(0.7, 0.95))
     return item(merge(arcs), "food", paint.plain(yellow))
 
@@ -200,7 +213,9 @@ def board(rng: Rng) -> Item:
     if rng.random() < 0.4:
         tray = open_tray(x, y, rng.uniform(0.02, 0.1), 0.006)
         return item(tray, "tableware", paint.coating(rng))
-    return item(shapes.bevelled_box(x, y, rng.uniform(0.006, 0.04), 0.004), "tableware", paint.wood(rng))
+    return item(
+        shapes.bevelled_box(x, y, rng.uniform(0.006, 0.04), 0.004), "tableware", paint.wood(rng)
+    )
 
 
 def basket(rng: Rng) -> Item:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -196,14 +195,15 @@ def simulate_world(placed: PlacedWorld, kind: str, rng: Rng) -> Scene:
         raise ConfigError(f"kind must be room or street, got {kind!r}")
     side = ROOM_SIDE if kind == "room" else STREET_SIDE
     objects = placed.objects()
-    scan: Callable[..., Scan | None]
     for _ in range(30):
         anchor = objects[int(rng.integers(len(objects)))]
         center = (anchor.low + anchor.high) / 2.0 + np.append(rng.normal(0.0, side / 8, 2), 0.0)
         center[2] = _floor_below(placed, anchor)
-        inside = [p for p in objects if (np.abs((p.low + p.high) / 2 - center)[:2] < side / 2).all()]
+        inside = [
+            p for p in objects if (np.abs((p.low + p.high) / 2 - center)[:2] < side / 2).all()
+        ]
         level = [p for p in inside if center[2] - 0.5 < p.low[2] < center[2] + 3.0]
-        if len(level) < MIN_INSTANCES:
+        if sum(len(p.item.classes) for p in level) < MIN_INSTANCES:
             continue
         world = placed.part(center, side * 1.3)
         targets = np.stack([(p.low + p.high) / 2.0 for p in level])
