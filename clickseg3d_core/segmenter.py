@@ -161,7 +161,7 @@ class ClickSegmenter:
         if len(object_ids) == 0:
             return build_segmentation(encoding.cloud, encoding.grid, clicks, rows, None, None, ())
         queries = self._queries(encoding, clicks, rows, object_ids)
-        output = self.net.decode(encoding.memory, queries)[-1]
+        output = self.net.decode(encoding.memory, queries, last_only=True)[-1]
         columns = int(queries.object_index.max()) + 1
         masks = merge_clicks(output.mask_logits, queries.object_index, columns)
         classes = None

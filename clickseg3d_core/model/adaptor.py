@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from clickseg3d_core.model.decoder_config import DecoderConfig
 from clickseg3d_core.model.geometry import RADIAL_TERMS, ClickView
 
-_FIRST_CUT = 60.0
+_FIRST_CUT = 240.0
 """Path cost at which an untrained mask head puts an object's border, in voxel units."""
 
 
@@ -26,6 +26,17 @@ class StageOutput:
 
     mask_logits: Tensor
     class_logits: Tensor | None
+
+
+def joined(parts: list[StageOutput]) -> StageOutput:
+    """Predictions for parts of the clicks as one."""
+    if len(parts) == 1:
+        return parts[0]
+    classes = [part.class_logits for part in parts if part.class_logits is not None]
+    return StageOutput(
+        mask_logits=torch.cat([part.mask_logits for part in parts]),
+        class_logits=torch.cat(classes) if classes else None,
+    )
 
 
 def _mlp(inputs: int, outputs: int) -> nn.Sequential:

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from clickseg3d_core.errors import ConfigError
-from clickseg3d_core.model.adaptor import QueryAdaptor, StageOutput
+from clickseg3d_core.model.adaptor import QueryAdaptor, StageOutput, joined
 from clickseg3d_core.model.decoder_config import DecoderConfig
 from clickseg3d_core.model.encoder import EncoderLevel
 from clickseg3d_core.model.geometry import (
@@ -25,6 +25,9 @@ from clickseg3d_core.model.geometry import (
     rival_costs,
 )
 from clickseg3d_core.surface import PATH_LIMIT
+
+CLICKS_AT_ONCE = 64
+"""Clicks that look at the scene at a time; bounds memory whatever the number of clicks."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
@@ -98,9 +101,8 @@ class ClickToScene(nn.Module):
         self.out = nn.Linear(config.channels, config.channels)
         nn.init.normal_(self.bias.weight, std=1e-3)
         nn.init.zeros_(self.bias.bias)
-        with (
-            torch.no_grad()
-        ):  # begin by looking along the surface, near for some heads, far for others
+        # begin by looking along the surface, near for some heads, far for others
+        with torch.no_grad():
             near = self.bias.bias.view(config.heads, -1)
             near[:, 4] = torch.linspace(1.0, 4.0, config.heads)
             near[:, 3] = torch.linspace(0.0, 3.0, config.heads)
@@ -146,7 +148,10 @@ class ClickToClick(nn.Module):
 
 
 class DecoderStage(nn.Module):
-    """Eq. 3: click-to-scene attention, click-to-click attention, feed-forward network."""
+    """Eq. 3: click-to-scene attention, click-to-click attention, feed-forward network.
+
+    `click_to_scene` is called by the decoder, some clicks at a time; `forward` is the rest.
+    """
 
     def __init__(self, config: DecoderConfig) -> None:
         super().__init__()
@@ -160,16 +165,8 @@ class DecoderStage(nn.Module):
             nn.Linear(hidden, config.channels),
         )
 
-    def forward(
-        self,
-        queries: Tensor,
-        level: LevelMemory,
-        view: ClickView,
-        relation: Tensor,
-        visible: Tensor,
-    ) -> Tensor:
-        """Update (K, C) queries from one level and from each other."""
-        queries = self.click_to_scene(queries, level, view)
+    def forward(self, queries: Tensor, relation: Tensor, visible: Tensor) -> Tensor:
+        """Update (K, C) queries from each other, once they have read the scene."""
         queries = self.click_to_click(queries, relation, visible)
         updated: Tensor = queries + self.ffn(queries)
         return updated
@@ -205,7 +202,8 @@ class ClickDecoder(nn.Module):
             nn.Linear(scene_channels[-1], width), nn.LayerNorm(width), nn.Linear(width, width)
         )
         self.role = nn.Embedding(2, width)  # object click, background click
-        self.stages = nn.ModuleList(DecoderStage(config) for _ in range(config.stages))
+        stages = [DecoderStage(config) for _ in range(config.stages)]
+        self.stages = nn.ModuleList(stages)
         self.adaptors = nn.ModuleList(QueryAdaptor(config) for _ in range(config.stages))
         self.prototypes = nn.Parameter(torch.randn(num_classes, width) * width**-0.5)
 
@@ -243,57 +241,105 @@ class ClickDecoder(nn.Module):
             finest_row=last_row,
         )
 
-    def forward(self, memory: SceneMemory, clicks: ClickQueries) -> list[StageOutput]:
+    def forward(
+        self, memory: SceneMemory, clicks: ClickQueries, *, last_only: bool = False
+    ) -> list[StageOutput]:
         """Answer the clicks.
+
+        Args:
+            memory: One cloud.
+            clicks: K clicks on it.
+            last_only: Keep the last stage's predictions only, to save memory at inference.
 
         Returns:
             One output per stage, the last one being the answer; all are supervised in training.
         """
-        rival = rival_costs(clicks.paths, clicks.object_index, clicks.episode, PATH_LIMIT)
-        angles = fourier_angles(clicks.positions, self.wavelengths)
-        finest = self._view(memory.centers, memory.fourier, None, clicks, rival, angles)
-        relation = self._relation(finest, clicks)
+        views = ClickViews(self.config, memory, clicks, self.wavelengths)
+        relation = views.relation()
         visible = clicks.episode[:, None] == clicks.episode[None, :]
         queries = memory.features[clicks.rows] + self.role(clicks.is_background.long())  # eq. 2
-        outputs = []
-        for index, stage in enumerate(self.stages):
+        outputs: list[StageOutput] = []
+        for index, (stage, adaptor) in enumerate(zip(self.stages, self.adaptors, strict=True)):
             level = memory.levels[index]
-            view = finest
-            if index + 1 < len(self.stages):
-                rows = level.finest_row
-                view = self._view(level.centers, level.fourier, rows, clicks, rival, angles)
-            queries = stage(queries, level, view, relation, visible)  # eq. 3
-            queries, output = self.adaptors[index](
-                queries, memory.features, finest, self.prototypes
-            )  # eq. 4
-            outputs.append(output)
+            finest = index + 1 == len(self.stages)
+            read = [
+                stage.click_to_scene(
+                    queries[part], level, views.of(None if finest else level, part)
+                )
+                for part in views.parts
+            ]
+            queries = stage(torch.cat(read), relation, visible)  # eq. 3
+            adapted = [
+                adaptor(queries[part], memory.features, views.of(None, part), self.prototypes)
+                for part in views.parts
+            ]
+            queries = torch.cat([query for query, _ in adapted])  # eq. 4
+            if last_only:
+                outputs.clear()
+            outputs.append(joined([output for _, output in adapted]))
         return outputs
 
-    def _view(
-        self,
-        centers: Tensor,
-        fourier: Tensor,
-        rows: Tensor | None,
-        clicks: ClickQueries,
-        rival: Tensor,
-        angles: Tensor,
+
+class ClickViews:
+    """Voxels as seen from the clicks, made for at most CLICKS_AT_ONCE clicks at a time.
+
+    What a click sees takes RADIAL_TERMS numbers per voxel. With few clicks it is made once and
+    kept; with many it is made anew where it is needed, which bounds memory.
+
+    Args:
+        config: Switches.
+        memory: One cloud.
+        clicks: K clicks on it.
+        wavelengths: (W,) float, voxel units.
+    """
+
+    def __init__(
+        self, config: DecoderConfig, memory: SceneMemory, clicks: ClickQueries, wavelengths: Tensor
+    ) -> None:
+        self.config, self.memory, self.clicks = config, memory, clicks
+        self.angles = fourier_angles(clicks.positions, wavelengths)
+        self.rival = rival_costs(clicks.paths, clicks.object_index, clicks.episode, PATH_LIMIT)
+        count = len(clicks.rows)
+        self.parts = [slice(i, i + CLICKS_AT_ONCE) for i in range(0, count, CLICKS_AT_ONCE)]
+        self._finest: ClickView | None = None
+
+    def of(self, level: LevelMemory | None, part: slice) -> ClickView:
+        """View of a coarse level, or of the finest voxels (None), from a part of the clicks."""
+        if level is not None:
+            return self._make(level.centers, level.fourier, level.finest_row, part)
+        if len(self.parts) > 1:
+            return self._make(self.memory.centers, self.memory.fourier, None, part)
+        if self._finest is None:
+            self._finest = self._make(self.memory.centers, self.memory.fourier, None, part)
+        return self._finest
+
+    def relation(self) -> Tensor:
+        """(K, K, RADIAL_TERMS + 1): each click as seen from each click, and whether they agree."""
+        rows = self.clicks.rows
+        seen = self._radial(self.memory.centers[rows], rows, slice(None)).transpose(1, 2)
+        same = self.clicks.object_index[:, None] == self.clicks.object_index[None, :]
+        return torch.cat([seen, same[:, :, None].to(seen.dtype)], dim=2)
+
+    def _make(
+        self, centers: Tensor, fourier: Tensor, rows: Tensor | None, part: slice
     ) -> ClickView:
-        distance = torch.cdist(clicks.positions, centers)  # (K, V_l)
-        path = clicks.paths if rows is None else clicks.paths[:, rows]
-        rival = rival if rows is None else rival[:, rows]
-        if not self.config.path_prior:
-            path, rival = distance.clamp(max=PATH_LIMIT), torch.full_like(rival, PATH_LIMIT)
         if not self.config.fourier_encoding:
             fourier = torch.zeros_like(fourier)
         return ClickView(
-            radial=radial_terms(distance, path, rival), fourier=fourier, click_angles=angles
+            radial=self._radial(centers, rows, part),
+            fourier=fourier,
+            click_angles=self.angles[part],
         )
 
-    def _relation(self, finest: ClickView, clicks: ClickQueries) -> Tensor:
-        """(K, K, RADIAL_TERMS + 1): each click as seen from each click, and whether they agree."""
-        seen = finest.radial[:, :, clicks.rows].transpose(1, 2)
-        same = clicks.object_index[:, None] == clicks.object_index[None, :]
-        return torch.cat([seen, same[:, :, None].to(seen.dtype)], dim=2)
+    def _radial(self, centers: Tensor, rows: Tensor | None, part: slice) -> Tensor:
+        """(K', RADIAL_TERMS, V') of voxels at `centers`, which lie in the finest voxels `rows`."""
+        distance = torch.cdist(self.clicks.positions[part], centers)
+        path, rival = self.clicks.paths[part], self.rival[part]
+        if rows is not None:
+            path, rival = path[:, rows], rival[:, rows]
+        if not self.config.path_prior:
+            path, rival = distance.clamp(max=PATH_LIMIT), torch.full_like(rival, PATH_LIMIT)
+        return radial_terms(distance, path, rival)
 
 
 def _split_heads(x: Tensor, heads: int) -> Tensor:

@@ -19,8 +19,9 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from clickseg3d_core.surface import PATH_LIMIT
+
 RADIAL_TERMS = 8
-_LONGEST_PATH = 128.0
 
 
 def fourier_angles(positions: Tensor, wavelengths: Tensor) -> Tensor:
@@ -107,11 +108,11 @@ def radial_terms(distance: Tensor, path: Tensor, rival: Tensor) -> Tensor:
             torch.log1p(distance) / 2.0,
             log_path / 2.0,
             torch.exp(-distance / 12.0),
-            torch.exp(-path / 6.0),
-            torch.exp(-path / 24.0),
-            path / _LONGEST_PATH,
+            torch.exp(-path / 25.0),
+            torch.exp(-path / 120.0),
+            path / PATH_LIMIT,
             (torch.log1p(rival) - log_path).clamp(-2.0, 2.0),
-            (path >= _LONGEST_PATH).to(path.dtype),
+            (path >= PATH_LIMIT).to(path.dtype),
         ],
         dim=1,
     )

@@ -35,7 +35,7 @@ class ModelConfig:
     encoder: EncoderConfig
     decoder: DecoderConfig = field(default_factory=DecoderConfig)
     inputs: tuple[
-        Literal["color", "has_color", "normal", "steepness", "variation", "scale"], ...
+        Literal["color", "has_color", "normal", "steepness", "bend", "variation", "scale"], ...
     ] = ("color", "normal")
     class_names: tuple[str, ...] = CLASS_NAMES
     target_voxels: int = 40_000
@@ -90,9 +90,11 @@ class ClickSegmentationNet(nn.Module):
             for b in range(clouds)
         ]
 
-    def decode(self, memory: SceneMemory, clicks: ClickQueries) -> list[StageOutput]:
-        """Predictions of every stage for K clicks on one cloud."""
-        outputs: list[StageOutput] = self.decoder(memory, clicks)
+    def decode(
+        self, memory: SceneMemory, clicks: ClickQueries, *, last_only: bool = False
+    ) -> list[StageOutput]:
+        """Predictions of every stage, or of the last one only, for K clicks on one cloud."""
+        outputs: list[StageOutput] = self.decoder(memory, clicks, last_only=last_only)
         return outputs
 
 

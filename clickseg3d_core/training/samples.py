@@ -16,7 +16,7 @@ from clickseg3d_core.data.augment import augment
 from clickseg3d_core.data.scene import Scene, load_scene
 from clickseg3d_core.errors import ConfigError
 from clickseg3d_core.model.features import input_features
-from clickseg3d_core.surface import describe_surface
+from clickseg3d_core.surface import describe_surface, path_costs
 from clickseg3d_core.training.config import TrainConfig
 from clickseg3d_core.training.episodes import Episodes, first_clicks
 from clickseg3d_core.types import PointCloud
@@ -35,6 +35,7 @@ class Sample:
         instance: (V,) int64, 0 = unlabelled.
         instance_class: (M + 1,) int64, -1 = unknown.
         episodes: First clicks.
+        paths: Surface path costs (V,) float32 from each clicked voxel.
         seed: Seed of everything random that follows (corrective clicks).
     """
 
@@ -45,6 +46,7 @@ class Sample:
     instance: NDArray[np.int64]
     instance_class: NDArray[np.int64]
     episodes: Episodes
+    paths: dict[int, NDArray[np.float32]]
     seed: int
 
 
@@ -143,6 +145,7 @@ def make_sample(
         instance=instance,
         instance_class=scene.instance_class.astype(np.int64),
         episodes=episodes,
+        paths={int(r): path_costs(surface.graph, np.array([r]))[0] for r in set(episodes.rows)},
         seed=int(rng.integers(2**31)),
     )
 

@@ -69,7 +69,7 @@ class TrainingStep(nn.Module):
         rng = np.random.default_rng(sample.seed)
         settings = self.config.clicks
         episodes = sample.episodes
-        paths: dict[int, NDArray[np.float32]] = {}
+        paths = dict(sample.paths)
         for _ in range(settings.rounds):
             if rng.random() >= settings.correct:
                 break
@@ -93,7 +93,7 @@ class TrainingStep(nn.Module):
     ) -> NDArray[np.int64]:
         """(E, V) current answer of every episode: instance ids, 0 = background."""
         queries = self._queries(sample, episodes, paths)
-        output = self.net.decode(memory, queries)[-1]
+        output = self.net.decode(memory, queries, last_only=True)[-1]
         columns = int(queries.object_index.max()) + 1
         merged = merge_clicks(output.mask_logits.float(), queries.object_index, columns)
         owner, target = _columns(episodes)

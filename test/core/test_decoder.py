@@ -103,6 +103,21 @@ def test_every_stage_answers_and_shapes_fit(tiny_net, two_boxes):
         assert output.class_logits.shape == (3, len(tiny_net.config.class_names))
 
 
+def test_many_clicks_answer_as_few_at_a_time(tiny_net, two_boxes, monkeypatch):
+    cloud, _ = two_boxes
+    grid, surface, memory = encoded(tiny_net, cloud)
+    clicks = queries(grid, surface, [5, 60, 90, 120, 7], [0, 1, 1, 2, 3])
+    whole = tiny_net.decode(memory, clicks)
+    monkeypatch.setattr("clickseg3d_core.model.decoder.CLICKS_AT_ONCE", 2)
+    parts = tiny_net.decode(memory, clicks)
+    for one, other in zip(whole, parts, strict=True):
+        assert torch.allclose(one.mask_logits, other.mask_logits, atol=1e-4)
+        assert torch.allclose(one.class_logits, other.class_logits, atol=1e-4)
+    last = tiny_net.decode(memory, clicks, last_only=True)
+    assert len(last) == 1
+    assert torch.equal(last[0].mask_logits, parts[-1].mask_logits)
+
+
 def test_episodes_do_not_see_each_other(tiny_net, two_boxes):
     cloud, _ = two_boxes
     grid, surface, memory = encoded(tiny_net, cloud)
@@ -155,7 +170,9 @@ def test_sparse_unet_encoder_is_a_switch(tiny_config, two_boxes):
     encoder = replace(tiny_config.encoder, backbone="sparse_unet")
     net = ClickSegmentationNet(replace(tiny_config, encoder=encoder)).eval()
     grid, surface, memory = encoded(net, two_boxes[0])
-    assert torch.isfinite(net.decode(memory, queries(grid, surface, [5], [0]))[-1].mask_logits).all()
+    assert torch.isfinite(
+        net.decode(memory, queries(grid, surface, [5], [0]))[-1].mask_logits
+    ).all()
 
 
 @pytest.mark.parametrize(

@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
+from test_training import boxes_scene  # the same two boxes, as a labelled scene
 
 from clickseg3d_core.evaluation.single_object import click_through, evaluate_scene, iou, seen_points
-from test_training import boxes_scene  # the same two boxes, as a labelled scene
 
 
 def test_iou_of_masks():

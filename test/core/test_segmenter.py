@@ -99,7 +99,7 @@ def test_points_that_are_not_finite_come_back_unlabelled(tiny_segmenter, two_box
 
 def test_click_far_outside_raises_click_error(tiny_segmenter, two_boxes):
     encoding = tiny_segmenter.encode(two_boxes[0])
-    with pytest.raises(ClickError, match="click 1 at .* m from the nearest point"):
+    with pytest.raises(ClickError, match=r"click 1 at .* m from the nearest point"):
         tiny_segmenter.segment(encoding, Clicks([RED, (50.0, 0, 0)], [1, 2]))
 
 

@@ -46,12 +46,53 @@ def test_a_path_over_a_crease_costs_more_than_one_on_the_flat(rng):
     assert over > 1.2 * flat * 0.8 / 0.5
 
 
-def test_color_edges_cost(rng):
-    xyz = np.c_[rng.uniform(0, 1, (8000, 2)), np.zeros(8000)]
-    rgb = np.where(xyz[:, :1] < 0.5, 0, 255).astype(np.uint8).repeat(3, axis=1)
-    plain = describe_surface(voxelize(PointCloud(xyz), 0.04))
-    colored = describe_surface(voxelize(PointCloud(xyz, rgb), 0.04))
-    assert colored.graph.sum() > plain.graph.sum()
+def box_on_floor(rng, ceiling=False):
+    """What a sensor sees of a 0.4 m box on a 2 m floor: no bottom, no floor below the box."""
+    floor = np.c_[rng.uniform(-1, 1, (24000, 2)), np.zeros(24000)]
+    floor = floor[(np.abs(floor[:, :2]) > 0.2).any(axis=1)]
+    box = rng.uniform(-0.2, 0.2, (9000, 3))
+    face = rng.choice(5, 9000)
+    box[np.arange(9000), face // 2] = np.where(face % 2, -0.2, 0.2)
+    box[face == 4, 2] = 0.2
+    parts = [floor, box + [0, 0, 0.2]]
+    if ceiling:
+        parts.append(np.c_[rng.uniform(-1, 1, (24000, 2)), np.full(24000, 1.5)])
+        wall = np.c_[np.full(20000, 1.0), rng.uniform(-1, 1, 20000), rng.uniform(0, 1.5, 20000)]
+        parts.append(wall)
+    return np.concatenate(parts)
+
+
+@pytest.mark.parametrize("ceiling", [False, True])
+def test_normals_face_the_room_and_out_of_the_box(rng, ceiling):
+    grid = voxelize(PointCloud(box_on_floor(rng, ceiling)), 0.03)
+    normals = describe_surface(grid).normals
+    position = grid.centers * 0.03 + grid.origin
+    inner = np.abs(position[:, :2]).max(axis=1) < 0.12
+    assert (normals[inner & (np.abs(position[:, 2] - 0.4) < 0.02)][:, 2] > 0.9).all()
+    outer = (np.abs(position[:, :2]).max(axis=1) > 0.35) & (np.abs(position[:, 0]) < 0.8)
+    assert (normals[outer & (position[:, 2] < 0.02)][:, 2] > 0.9).all()
+    side = (position[:, 0] > 0.19) & (position[:, 0] < 0.25) & (np.abs(position[:, 1]) < 0.1)
+    side &= np.abs(position[:, 2] - 0.2) < 0.05
+    assert side.any()
+    assert (normals[side][:, 0] > 0.9).all()
+    if ceiling:
+        high = (position[:, 2] > 1.48) & (position[:, 0] < 0.8)
+        assert (normals[high][:, 2] < -0.9).all()
+
+
+def test_an_outward_edge_costs_less_than_an_inward_crease(rng):
+    grid = voxelize(PointCloud(box_on_floor(rng)), 0.03)
+    surface = describe_surface(grid)
+    position = grid.centers * 0.03 + grid.origin
+
+    def nearest(*point):
+        return int(np.argmin(np.linalg.norm(position - point, axis=1)))
+
+    top, side, floor = nearest(0, 0, 0.4), nearest(0.2, 0, 0.2), nearest(0.4, 0, 0)
+    costs = path_costs(surface.graph, np.array([side]))[0]
+    assert costs[top] < 0.5 * costs[floor]
+    assert surface.bend[nearest(0.2, 0, 0.4)] > 0.02
+    assert surface.bend[nearest(0.21, 0, 0.0)] < -0.02
 
 
 def test_unreachable_voxels_are_at_the_limit(rng):

@@ -64,7 +64,9 @@ def rows_of(run: Path):
 def test_losses_on_hand_computed_values():
     logits = torch.tensor([[0.0, 0.0], [100.0, -100.0]])
     masks = torch.tensor([[1.0, 0.0], [1.0, 0.0]])
-    assert torch.allclose(binary_cross_entropy(logits, masks), torch.tensor([np.log(2.0), 0.0]).float())
+    assert torch.allclose(
+        binary_cross_entropy(logits, masks), torch.tensor([np.log(2.0), 0.0]).float()
+    )
     # eq. 10 with epsilon 1: 1 - (2 * 0.5 + 1) / (1 + 1 + 1), and 1 - 3 / 3
     assert torch.allclose(dice(logits, masks), torch.tensor([1 / 3, 0.0]), atol=1e-6)
 
@@ -105,7 +107,9 @@ def test_each_loss_term_is_a_switch(switch):
     full, terms = segmentation_loss([stage], torch.tensor([0]), wanted, LossConfig())
     off = replace(LossConfig(), **{switch: 0.0})
     less, _ = segmentation_loss([stage], torch.tensor([0]), wanted, off)
-    assert float(full - less) == pytest.approx(getattr(LossConfig(), switch) * terms[switch], rel=1e-4)
+    assert float(full - less) == pytest.approx(
+        getattr(LossConfig(), switch) * terms[switch], rel=1e-4
+    )
 
 
 def test_unlabelled_voxels_and_uncounted_columns_do_not_count():
@@ -238,7 +242,7 @@ def test_resume_with_another_model_raises_checkpoint_error(run_config, tmp_path)
 
 def test_folder_without_scenes_raises_config_error(run_config, tmp_path):
     (tmp_path / "empty").mkdir()
-    with pytest.raises(ConfigError, match="holds no .npz scene"):
+    with pytest.raises(ConfigError, match=r"holds no .npz scene"):
         train(run_config, [f"scenes={tmp_path / 'empty'}"], tmp_path / "run")
 
 

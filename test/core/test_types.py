@@ -30,7 +30,7 @@ def test_rgb_of_another_length_raises_cloud_error():
 
 
 def test_float_rgb_raises_cloud_error_that_tells_what_to_do():
-    with pytest.raises(CloudError, match="scale floats in 0..1 by 255"):
+    with pytest.raises(CloudError, match=r"scale floats in 0..1 by 255"):
         PointCloud(np.zeros((4, 3)), np.zeros((4, 3)))
 
 

@@ -1,0 +1,1 @@
+"""A first try on a small scan whose objects are known."""
