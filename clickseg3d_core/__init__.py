@@ -7,6 +7,11 @@ encoding = segmenter.encode(PointCloud(xyz, rgb))
 result = segmenter.segment(encoding, Clicks(positions, object_ids))
 """
 
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
 from clickseg3d_core.errors import (
     CheckpointError,
     ClickError,
@@ -15,9 +20,11 @@ from clickseg3d_core.errors import (
     ConfigError,
     FileFormatError,
 )
-from clickseg3d_core.segmenter import ClickSegmenter, Encoding
 from clickseg3d_core.session import ClickSession
 from clickseg3d_core.types import Clicks, Instance, OrientedBox, PointCloud, Segmentation
+
+if TYPE_CHECKING:
+    from clickseg3d_core.segmenter import ClickSegmenter, Encoding
 
 __version__ = "0.1.0"
 
@@ -37,3 +44,10 @@ __all__ = [
     "PointCloud",
     "Segmentation",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    """Import the segmenter, and with it torch, when it is first asked for."""
+    if name in ("ClickSegmenter", "Encoding"):
+        return getattr(importlib.import_module("clickseg3d_core.segmenter"), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -125,6 +126,10 @@ def simulate(
     unseen_world: Annotated[
         list[Path] | None, typer.Option(help="World file whose meshes are left out; repeat.")
     ] = None,
+    world: Annotated[
+        list[Path] | None,
+        typer.Option(help="World file to scan instead of made-up scenes; repeat. Needs --meshes."),
+    ] = None,
     workers: Annotated[int, typer.Option(min=1, help="Processes.")] = 1,
 ) -> None:
     """Make labelled training scans; scenes that are there already are kept."""
@@ -140,6 +145,7 @@ def simulate(
             weights=tuple(shares.get(kind, 1.0) for kind in names),
             meshes=meshes,
             unseen_worlds=tuple(unseen_world or ()),
+            worlds=tuple(world or ()),
         )
         _make_folder(out)
         with Progress(console=_console, transient=True) as progress:
@@ -189,6 +195,8 @@ def demo(
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line; an error that the user can mend is one line and exit code 2."""
+    # Threads that wait by spinning make torch many times slower when another program needs a core.
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     try:
         app(args=None if arguments is None else list(arguments))
     except ClickSegError as error:

@@ -30,8 +30,8 @@ CREASE_COST = 5000.0
 EDGE_COST = 200.0
 """Times the squared outward bend."""
 TURN_COST = 1000.0
-"""Times the squared turn of the normal across the step, where the surface bends inward on the whole;
-without it paths slip along a crease and around its corners."""
+"""Times the squared turn of the normal across a step, where the surface bends inward on the whole.
+Without it paths slip along a crease and around its corners."""
 GAP_COST = 125.0
 """Times the part of a step beyond GAP_FREE voxels."""
 GAP_FREE = 1.8

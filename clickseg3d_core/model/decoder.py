@@ -260,6 +260,7 @@ class ClickDecoder(nn.Module):
         queries = memory.features[clicks.rows] + self.role(clicks.is_background.long())  # eq. 2
         outputs: list[StageOutput] = []
         for index, (stage, adaptor) in enumerate(zip(self.stages, self.adaptors, strict=True)):
+            assert isinstance(stage, DecoderStage)
             level = memory.levels[index]
             finest = index + 1 == len(self.stages)
             read = [

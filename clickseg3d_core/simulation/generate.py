@@ -18,6 +18,7 @@ from clickseg3d_core.simulation.library import MeshLibrary, load_library
 from clickseg3d_core.simulation.roomscan import simulate_room
 from clickseg3d_core.simulation.street import simulate_street
 from clickseg3d_core.simulation.table import simulate_table
+from clickseg3d_core.simulation.worlds import PlacedWorld, load_world, simulate_world
 
 KINDS = ("room", "table", "street")
 
@@ -33,6 +34,8 @@ class SimulationConfig:
         weights: Share of each kind, need not sum to 1.
         meshes: Folder of a mesh library to mix in, or None for shapes only.
         unseen_worlds: World files whose meshes are left out of the library.
+        worlds: World files to scan, in turn, instead of made-up scenes; their meshes are in
+            `meshes`, and `kinds` must be room or street.
 
     Raises:
         ConfigError: if a value is out of range or a kind is unknown.
@@ -44,6 +47,7 @@ class SimulationConfig:
     weights: tuple[float, ...] = (0.45, 0.4, 0.15)
     meshes: Path | None = None
     unseen_worlds: tuple[Path, ...] = ()
+    worlds: tuple[Path, ...] = ()
 
     def __post_init__(self) -> None:
         if self.scenes < 1:
@@ -53,6 +57,11 @@ class SimulationConfig:
         unknown = [kind for kind in self.kinds if kind not in KINDS]
         if unknown or not self.kinds:
             raise ConfigError(f"kinds must be some of {', '.join(KINDS)}, got {self.kinds}")
+        if self.worlds and (self.meshes is None or "table" in self.kinds):
+            raise ConfigError(
+                "scans of placed worlds need the folder of their meshes, and kinds room or street; "
+                f"got meshes {self.meshes}, kinds {self.kinds}"
+            )
         if len(self.weights) != len(self.kinds) or min(self.weights) < 0 or sum(self.weights) <= 0:
             raise ConfigError(
                 f"weights must be {len(self.kinds)} numbers >= 0 with a positive sum, one per "
@@ -85,6 +94,11 @@ def _library(folder: Path | None, unseen: tuple[Path, ...]) -> MeshLibrary | Non
     return None if folder is None else load_library(folder, without=unseen)
 
 
+@lru_cache(maxsize=4)
+def _world(path: Path, meshes: Path) -> PlacedWorld:
+    return load_world(path, meshes)
+
+
 def scene_path(out: Path, index: int) -> Path:
     """File of scene `index` in folder `out`."""
     return out / f"scene_{index:05d}.npz"
@@ -98,8 +112,11 @@ def write_one(config: SimulationConfig, out: Path, index: int) -> Path:
     rng = np.random.default_rng([config.seed, index])
     shares = np.asarray(config.weights, dtype=np.float64)
     kind = config.kinds[int(rng.choice(len(config.kinds), p=shares / shares.sum()))]
-    library = _library(config.meshes, config.unseen_worlds)
-    scene = simulate_scene(kind, rng, library)
+    if config.worlds and config.meshes is not None:
+        placed = _world(config.worlds[index % len(config.worlds)], config.meshes)
+        scene = simulate_world(placed, kind, rng)
+    else:
+        scene = simulate_scene(kind, rng, _library(config.meshes, config.unseen_worlds))
     meta = {**scene.meta, "seed": config.seed, "index": index}
     save_scene(replace(scene, meta=meta), path)
     return path

@@ -1,0 +1,119 @@
+"""Single-object protocol on labelled scenes: `python benchmarks/scenes.py FOLDER`.
+
+FOLDER holds scenes as `clickseg3d simulate` writes them. Every object of at least 30 points is one
+episode of `clickseg3d_core.evaluation.single_object`; the means are over objects. "things" leaves
+out walls, floors and ceilings. "path cut" is an untrained network, which cuts objects out by the
+surface path cost from the click alone: what training adds is the difference.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import defaultdict
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated
+
+import numpy as np
+import torch
+import typer
+from rich.console import Console
+from rich.progress import track
+from rich.table import Table
+
+from clickseg3d_core.classes import CLASS_IDS, CLASS_NAMES
+from clickseg3d_core.data.scene import Scene, load_scene
+from clickseg3d_core.errors import ClickSegError, FileFormatError
+from clickseg3d_core.evaluation.single_object import ObjectRecord, evaluate_scene
+from clickseg3d_core.model.network import ClickSegmentationNet
+from clickseg3d_core.segmenter import ClickSegmenter
+
+STUFF = frozenset(CLASS_IDS[name] for name in ("wall", "floor", "ceiling"))
+
+
+def untrained(segmenter: ClickSegmenter) -> ClickSegmenter:
+    """The same network before any training."""
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        return ClickSegmenter(ClickSegmentationNet(segmenter.config), {}, segmenter.device)
+
+
+def main(
+    folder: Annotated[Path, typer.Argument(help="Folder of scenes.")],
+    clicks: Annotated[int, typer.Option(min=1)] = 3,
+    checkpoint: Annotated[Path | None, typer.Option(help="Default: the shipped weights.")] = None,
+    color: Annotated[bool, typer.Option(help="Use colors where there are some.")] = True,
+    path_cut: Annotated[bool, typer.Option(help="Run the untrained network too.")] = False,
+    scenes: Annotated[int | None, typer.Option(help="Only the first so many.")] = None,
+    objects: Annotated[int, typer.Option(help="Objects per scene at most.")] = 20,
+    threads: Annotated[int, typer.Option(min=1)] = 1,
+    json_out: Annotated[Path | None, typer.Option("--json", help="Write the records here.")] = None,
+) -> None:
+    """Evaluate a checkpoint on labelled scenes."""
+    torch.set_num_threads(threads)
+    paths = sorted(folder.glob("*.npz"))[:scenes]
+    if not paths:
+        raise FileFormatError(f"{folder} holds no .npz scene; `clickseg3d simulate` writes some")
+    trained = ClickSegmenter.load(checkpoint)
+    methods = {"network": trained}
+    if path_cut:
+        methods["path cut"] = untrained(trained)
+    console = Console()
+    report = {}
+    for name, segmenter in methods.items():
+        records = [
+            (scene, record)
+            for path in track(paths, name, transient=True, console=console)
+            for scene in [_read(path, color)]
+            for record in evaluate_scene(segmenter, scene, clicks=clicks, max_objects=objects)
+        ]
+        console.print(_table(f"{name}: {len(paths)} scenes", records, clicks))
+        report[name] = [_row(scene, record) for scene, record in records]
+    if json_out is not None:
+        json_out.write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
+
+
+def _read(path: Path, color: bool) -> Scene:
+    scene = load_scene(path)
+    return scene if color else Scene(
+        xyz=scene.xyz, rgb=None, instance=scene.instance,
+        instance_class=scene.instance_class, meta=scene.meta,
+    )  # fmt: skip
+
+
+def _row(scene: Scene, record: ObjectRecord) -> dict[str, object]:
+    return {
+        "kind": scene.meta.get("kind", ""),
+        "class": CLASS_NAMES[record.class_id] if record.class_id >= 0 else "",
+        "named": record.predicted_class,
+        "points": record.points,
+        "ious": [round(v, 4) for v in record.ious],
+    }
+
+
+def _table(title: str, records: Sequence[tuple[Scene, ObjectRecord]], clicks: int) -> Table:
+    groups: dict[str, list[ObjectRecord]] = defaultdict(list)
+    for scene, record in records:
+        kind = str(scene.meta.get("kind", "scan"))
+        groups[f"{kind}, all"].append(record)
+        if record.class_id not in STUFF:
+            groups[f"{kind}, things"].append(record)
+    table = Table(title=title)
+    for name in ("objects", "n", *(f"IoU@{k + 1}" for k in range(clicks)), "class right"):
+        table.add_column(name, justify="right")
+    for name, group in sorted(groups.items()):
+        ious = np.mean([r.ious for r in group], axis=0)
+        known = [r for r in group if r.class_id >= 0]
+        right = np.mean([CLASS_NAMES[r.class_id] == r.predicted_class for r in known or [group[0]]])
+        table.add_row(
+            name, str(len(group)), *(f"{v:.3f}" for v in ious), f"{right:.3f}" if known else "-"
+        )
+    return table
+
+
+if __name__ == "__main__":
+    try:
+        typer.run(main)
+    except ClickSegError as error:
+        typer.echo(f"error: {error}", err=True)
+        raise SystemExit(2) from None
