@@ -1,0 +1,97 @@
+"""The weights that come with the package, on the demo scan and on real scans."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from clickseg3d_core import Clicks, PointCloud
+from clickseg3d_core.clicks import innermost_point
+from clickseg3d_core.data.scene import Scene, load_scene
+from clickseg3d_core.evaluation.single_object import evaluate_scene
+
+REAL = Path(__file__).parents[3] / "shared" / "data" / "dev" / "mosd_learn"
+DEMO = Path(__file__).parents[2] / "clickseg3d_core" / "demo" / "scan.npz"
+
+
+@pytest.fixture(scope="module")
+def scene() -> Scene:
+    return load_scene(DEMO)
+
+
+@pytest.fixture(scope="module")
+def clicks(scene) -> Clicks:
+    ids = np.unique(scene.instance[scene.instance > 0])
+    rows = [innermost_point(scene.xyz, scene.instance == i) for i in ids]
+    return Clicks(scene.xyz[rows], ids)
+
+
+def answer(shipped, scene, clicks, xyz=None, rgb=None):
+    cloud = PointCloud(scene.xyz if xyz is None else xyz, scene.rgb if rgb is None else rgb)
+    return shipped.segment(shipped.encode(cloud), clicks).labels
+
+
+def test_every_object_of_the_demo_scan_with_one_click_each(shipped, scene, clicks):
+    labels = answer(shipped, scene, clicks)
+    ious = [
+        ((labels == i) & (scene.instance == i)).sum()
+        / ((labels == i) | (scene.instance == i)).sum()
+        for i in clicks.object_ids
+    ]
+    assert np.mean(ious) > 0.8
+
+
+def test_more_clicks_mend_the_answer(shipped, scene):
+    ious = np.mean([r.ious for r in evaluate_scene(shipped, scene, clicks=3)], axis=0)
+    assert ious[0] > 0.7
+    assert ious[0] < ious[1] < ious[2]
+
+
+def test_shifting_the_cloud_changes_less_than_half_a_percent(shipped, scene, clicks):
+    shift = np.array([123.4, -987.6, 54.3])
+    moved = Clicks(clicks.positions + shift, clicks.object_ids)
+    first = answer(shipped, scene, clicks)
+    second = answer(shipped, scene, moved, xyz=scene.xyz.astype(np.float64) + shift)
+    assert (first != second).mean() < 0.005
+
+
+def test_permuting_the_points_permutes_the_labels(shipped, scene, clicks, rng):
+    order = rng.permutation(len(scene.xyz))
+    first = answer(shipped, scene, clicks)
+    second = answer(shipped, scene, clicks, xyz=scene.xyz[order], rgb=scene.rgb[order])
+    assert (first[order] != second).mean() < 0.005
+
+
+def test_same_input_twice_gives_the_same_labels(shipped, scene, clicks):
+    assert np.array_equal(answer(shipped, scene, clicks), answer(shipped, scene, clicks))
+
+
+def test_colorless_scan_is_answered(shipped, scene, clicks):
+    cloud = PointCloud(scene.xyz)
+    labels = shipped.segment(shipped.encode(cloud), clicks).labels
+    right = [(labels[scene.instance == i] == i).mean() for i in clicks.object_ids]
+    assert np.mean(right) > 0.7
+
+
+def test_weights_fit_the_size_limit(shipped):
+    from clickseg3d_core.checkpoint import shipped_weights
+
+    assert (shipped_weights() / "model.safetensors").stat().st_size <= 16 * 2**20
+    assert shipped.config.name == "small"
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not REAL.is_dir(), reason="real table views are not part of the repository")
+def test_objects_of_real_table_views(shipped):
+    ious = []
+    for path in sorted(REAL.glob("*.npz"))[::9]:
+        with np.load(path) as view:
+            instance = (view["instance"] + 1).astype(np.int32)  # the table is not an object
+            scene = Scene(
+                xyz=view["xyz"], rgb=view["rgb"], instance=instance,
+                instance_class=np.full(instance.max() + 1, -1, np.int16),
+            )  # fmt: skip
+        ious += [record.ious for record in evaluate_scene(shipped, scene, clicks=2)]
+    first, second = np.mean(ious, axis=0)
+    assert first > 0.7
+    assert second > first
