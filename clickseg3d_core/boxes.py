@@ -18,6 +18,8 @@ def upright_box(xyz: NDArray[np.float64]) -> OrientedBox:
     Args:
         xyz: (N, 3) float64, metres, N >= 1.
     """
+    middle = xyz.mean(axis=0)  # far from the origin (UTM) areas would lose their digits
+    xyz = xyz - middle
     hull = _footprint(xyz[:, :2])
     edges = np.diff(np.vstack([hull, hull[:1]]), axis=0)
     angles = np.unique(np.round(np.arctan2(edges[:, 1], edges[:, 0]) % (np.pi / 2), 9))
@@ -33,7 +35,7 @@ def upright_box(xyz: NDArray[np.float64]) -> OrientedBox:
     z_low, z_high = float(xyz[:, 2].min()), float(xyz[:, 2].max())
     center = np.append(axes[best] @ ((low[best] + high[best]) / 2), (z_low + z_high) / 2)
     extent = np.append(high[best] - low[best], z_high - z_low)
-    return OrientedBox(center=center, extent=extent, rotation=rotation)
+    return OrientedBox(center=center + middle, extent=extent, rotation=rotation)
 
 
 def _footprint(xy: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -76,13 +76,15 @@ def read_record(folder: Path) -> dict[str, Any]:
             f"{folder} is no checkpoint: a checkpoint is a folder with {WEIGHTS_FILE} and "
             f"{CONFIG_FILE} ({error.strerror or error})"
         ) from error
-    except (UnicodeDecodeError, json.JSONDecodeError) as error:
+    except (UnicodeDecodeError, json.JSONDecodeError, RecursionError) as error:
         raise CheckpointError(f"{path} is damaged ({error}); copy the checkpoint again") from error
     version = record.get("format_version") if isinstance(record, dict) else None
     if version != FORMAT_VERSION:
         raise CheckpointError(
             f"{path} has format_version {version}, this version reads {FORMAT_VERSION}"
         )
+    if not isinstance(record.get("training", {}), dict):
+        raise CheckpointError(f"{path}: training must be a mapping, got {record['training']!r:.60}")
     return dict(record)
 
 

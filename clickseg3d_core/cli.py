@@ -8,12 +8,13 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
 from rich.console import Console
 from rich.progress import Progress
 from rich.table import Table
+from rich.text import Text
 
 from clickseg3d_core.errors import ClickError, ClickSegError, ConfigError, FileFormatError
 
@@ -110,7 +111,7 @@ def info(
 
     table = Table(show_header=False, box=None)
     for name, value in _flat(ClickSegmenter.load(checkpoint, "cpu").info()):
-        table.add_row(f"[bold]{name}[/bold]", _plain(value))
+        table.add_row(Text(name, "bold"), Text(_plain(value)))
     _console.print(table)
 
 
@@ -200,8 +201,16 @@ def main(arguments: Sequence[str] | None = None) -> None:
     try:
         app(args=None if arguments is None else list(arguments))
     except ClickSegError as error:
-        typer.echo(f"error: {' '.join(str(error).split())}", err=True)
-        raise SystemExit(_ERROR_CODE) from None
+        _fail(str(error))
+    except OSError as error:  # a full disk, a name that is too long
+        _fail(str(error))
+    except MemoryError as error:
+        _fail(f"out of memory ({error}); give a smaller cloud or a larger --voxel-size")
+
+
+def _fail(message: str) -> NoReturn:
+    typer.echo(f"error: {' '.join(message.split())}", err=True)
+    raise SystemExit(_ERROR_CODE) from None
 
 
 @contextmanager

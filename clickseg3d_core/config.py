@@ -35,7 +35,8 @@ def apply_overrides(values: dict[str, Any], overrides: Sequence[str]) -> dict[st
     """Apply `a.b=value` overrides to nested mappings; values are parsed as YAML.
 
     Raises:
-        ConfigError: if an override has no `=`, or its path leads through a value.
+        ConfigError: if an override has no `=`, its path leads through a value, or its value is
+            no YAML.
     """
     result = {key: dict(v) if isinstance(v, dict) else v for key, v in values.items()}
     for override in overrides:
@@ -48,7 +49,10 @@ def apply_overrides(values: dict[str, Any], overrides: Sequence[str]) -> dict[st
             node = node.setdefault(parent, {})
             if not isinstance(node, dict):
                 raise ConfigError(f"override {override!r}: {parent!r} is a value, not a section")
-        node[last] = yaml.safe_load(text)
+        try:
+            node[last] = yaml.safe_load(text)
+        except yaml.YAMLError as error:
+            raise ConfigError(f"override {override!r}: the value is no YAML") from error
     return result
 
 

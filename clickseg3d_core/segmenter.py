@@ -28,6 +28,9 @@ MAX_CLICK_DISTANCE = 20.0
 """Farthest a click may be from the nearest voxel, in voxels."""
 
 _KEPT_PATHS = 256
+_PATHS_AT_ONCE = 32
+_FARTHEST = 1e150
+"""Voxels; the square of a longer distance is no number any more."""
 
 Device = Literal["auto", "cpu", "cuda"]
 
@@ -71,8 +74,11 @@ class Encoding:
             (K, V) float32, voxel units.
         """
         new = np.array([r for r in dict.fromkeys(rows.tolist()) if r not in self._paths], np.int64)
-        for row, costs in zip(new, path_costs(self.surface.graph, new), strict=True):
-            self._paths[int(row)] = costs
+        for start in range(0, len(new), _PATHS_AT_ONCE):  # the search works in float64
+            part = new[start : start + _PATHS_AT_ONCE]
+            self._paths.update(
+                zip(part.tolist(), path_costs(self.surface.graph, part), strict=True)
+            )
         result = np.stack([self._paths[int(row)] for row in rows])
         while len(self._paths) > _KEPT_PATHS:
             self._paths.popitem(last=False)
@@ -190,14 +196,16 @@ class ClickSegmenter:
         }
 
     def _clicked_voxels(self, encoding: Encoding, clicks: Clicks) -> NDArray[np.int64]:
-        local = (clicks.positions - encoding.grid.origin) / encoding.voxel_size
-        if len(local) == 0:
+        if len(clicks) == 0:
             return np.zeros(0, dtype=np.int64)
+        with np.errstate(over="ignore"):
+            local = (clicks.positions - encoding.grid.origin) / encoding.voxel_size
+        local = np.clip(local, -_FARTHEST, _FARTHEST)
         distance, rows = (np.asarray(a) for a in encoding.tree.query(local))
         if distance.max() > MAX_CLICK_DISTANCE:
             worst = int(np.argmax(distance))
             raise ClickError(
-                f"click {worst} at {np.round(clicks.positions[worst], 3).tolist()} is "
+                f"click {worst} at {', '.join(f'{v:.9g}' for v in clicks.positions[worst])} is "
                 f"{distance[worst] * encoding.voxel_size:.3g} m from the nearest point, at most "
                 f"{MAX_CLICK_DISTANCE * encoding.voxel_size:.3g} m is allowed; click on the cloud "
                 "and give metres in its frame"
@@ -225,6 +233,8 @@ class ClickSegmenter:
         )
 
     def _with_background(self, masks: torch.Tensor) -> torch.Tensor:
-        """(O + B, V) object and background-click logits -> with one row for nobody's points."""
-        nobody = 0.0 if self.config.decoder.background == "threshold" else float("-inf")
-        return torch.cat([masks, masks.new_full((1, masks.shape[1]), nobody)])
+        """(O + B, V) logits -> (O + B + 1, V), counted from the cut, with a row for nobody."""
+        decoder = self.config.decoder
+        nobody = 0.0 if decoder.background == "threshold" else float("-inf")
+        row = masks.new_full((1, masks.shape[1]), nobody)
+        return torch.cat([masks - decoder.background_logit, row])

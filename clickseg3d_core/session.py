@@ -254,7 +254,7 @@ def _checked_position(position: object) -> tuple[float, float, float]:
 def _state_from(text: str) -> SessionState:
     try:
         data = json.loads(text)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise FileFormatError(f"not a session: no valid JSON ({error})") from error
     _check_keys(data, {"version", "current_object", "clicks"}, "a session")
     if data["version"] != FORMAT_VERSION or isinstance(data["version"], bool):

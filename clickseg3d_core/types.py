@@ -54,7 +54,8 @@ class PointCloud:
         if self.rgb is not None:
             object.__setattr__(self, "rgb", _checked_rgb(self.rgb, len(xyz)))
         if self.normals is not None:
-            normals = _rows_of_three("normals", self.normals).astype(np.float32)
+            with np.errstate(over="ignore"):
+                normals = _rows_of_three("normals", self.normals).astype(np.float32)
             if len(normals) != len(xyz):
                 raise CloudError(f"normals must be ({len(xyz)}, 3) like xyz, got {normals.shape}")
             object.__setattr__(self, "normals", normals)
@@ -64,7 +65,10 @@ class PointCloud:
 
 
 def _checked_rgb(rgb: ArrayLike, n: int) -> NDArray[np.uint8]:
-    array = np.asarray(rgb)
+    try:
+        array = np.asarray(rgb)
+    except ValueError as error:
+        raise CloudError(f"rgb must be ({n}, 3) like xyz, got rows of unequal length") from error
     if array.shape != (n, 3):
         raise CloudError(f"rgb must be ({n}, 3) like xyz, got {array.shape}")
     if array.dtype != np.uint8:
@@ -93,7 +97,9 @@ class Clicks:
         try:
             positions = np.asarray(self.positions, dtype=np.float64)
         except (TypeError, ValueError) as error:
-            raise ClickError("click positions must be numbers of shape (K, 3)") from error
+            raise ClickError(
+                f"click positions must be numbers of shape (K, 3), got {self.positions!r:.80}"
+            ) from error
         if positions.size == 0:
             positions = positions.reshape(0, 3)
         if positions.ndim != 2 or positions.shape[1] != 3:
@@ -110,7 +116,10 @@ class Clicks:
 
 
 def _checked_ids(object_ids: ArrayLike, k: int) -> NDArray[np.int64]:
-    ids = np.asarray(object_ids)
+    try:
+        ids = np.asarray(object_ids)
+    except ValueError as error:
+        raise ClickError(f"object_ids must be ({k},), got rows of unequal length") from error
     if ids.size == 0:
         ids = ids.reshape(0).astype(np.int64)
     if ids.shape != (k,):

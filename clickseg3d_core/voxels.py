@@ -17,6 +17,7 @@ from clickseg3d_core.types import PointCloud
 MAX_AXIS_VOXELS = 60_000
 """Voxel indices must fit the 16 bits per axis of a serialization code."""
 
+_LEAST_INSIDE = 0.9
 _ORIGIN_OFFSET = 0.382
 """Fraction of a voxel between the lowest point and the grid's origin. Recorded coordinates are
 often multiples of a round step; an odd offset keeps them off the cell borders, so that shifting
@@ -74,7 +75,6 @@ def automatic_voxel_size(
         target_voxels: Occupied voxels wanted at most, roughly.
         points_per_voxel: Mean points per voxel wanted at least.
     """
-    target = max(1.0, min(target_voxels, len(xyz) / points_per_voxel))
     low, high = np.percentile(xyz, [0.5, 99.5], axis=0)
     extent = float((high - low).max())
     if extent <= 0.0:
@@ -82,6 +82,10 @@ def automatic_voxel_size(
     size = extent / 2048.0
     coords = np.floor((xyz[((xyz >= low) & (xyz <= high)).all(axis=1)] - low) / size)
     keys = np.unique(pack_keys(coords.astype(np.int64)))
+    points = len(xyz)
+    if len(keys) < min(points, target_voxels * points_per_voxel):
+        points = len(np.unique(xyz, axis=0))  # copies of a point say nothing about density
+    target = max(1.0, min(target_voxels, points / points_per_voxel))
     sizes, counts = [size], [len(keys)]
     while counts[-1] > target:
         keys = np.unique(_halved_keys(keys))
@@ -117,7 +121,8 @@ def voxelize(cloud: PointCloud, voxel_size: float | None = None) -> VoxelGrid:
         voxel_size: Metres; None chooses by `automatic_voxel_size`.
 
     Raises:
-        CloudError: if voxel_size is not a positive finite number.
+        CloudError: if voxel_size is not a positive finite number, or so small that
+            MAX_AXIS_VOXELS do not cover nine tenths of the points.
     """
     finite = np.isfinite(cloud.xyz).all(axis=1)
     xyz = cloud.xyz[finite]
@@ -127,6 +132,12 @@ def voxelize(cloud: PointCloud, voxel_size: float | None = None) -> VoxelGrid:
             f"voxel_size must be a positive number of metres or None for automatic, got {size}"
         )
     inside = _within_reach(xyz, size)
+    if inside.mean() < _LEAST_INSIDE:
+        reach = np.quantile(np.abs(xyz - np.median(xyz, axis=0)).max(axis=1), _LEAST_INSIDE)
+        raise CloudError(
+            f"voxel_size {size:g} m is too small for this cloud, of which it would cover "
+            f"{100.0 * inside.mean():.0f} %; use {2.1 * reach / MAX_AXIS_VOXELS:.2g} m or more"
+        )
     rows = np.flatnonzero(finite)[inside]
     xyz = xyz[inside]
     origin = xyz.min(axis=0) - _ORIGIN_OFFSET * size
@@ -180,7 +191,7 @@ def _mean_normals(
     normals: NDArray[np.float32], inverse: NDArray[np.int64], counts: NDArray[np.int64]
 ) -> NDArray[np.float32]:
     """Mean direction per voxel; signs are made to agree with each voxel's first normal."""
-    clean = np.nan_to_num(normals.astype(np.float64))
+    clean = np.nan_to_num(normals.astype(np.float64), posinf=0.0, neginf=0.0)
     first = np.zeros((len(counts), 3))
     first[inverse[::-1]] = clean[::-1]
     aligned = clean * np.where((clean * first[inverse]).sum(axis=1) < 0, -1.0, 1.0)[:, None]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -81,7 +80,9 @@ def load_scene(path: Path) -> Scene:
                 instance_class=data["instance_class"],
                 meta=json.loads(str(data["meta"])),
             )
-    except (OSError, KeyError, ValueError, zipfile.BadZipFile) as error:
+    except FileFormatError:
+        raise
+    except Exception as error:  # on damaged bytes numpy, zipfile and zlib raise a dozen classes
         raise FileFormatError(
             f"{path} is not a scene file ({error}); `clickseg3d simulate` writes them"
         ) from error

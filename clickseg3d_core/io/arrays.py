@@ -68,8 +68,11 @@ def write_npz(path: Path, file: CloudFile, added: dict[str, Array]) -> None:
         if file.cloud.normals is not None:
             arrays["normals"] = file.cloud.normals
         arrays |= with_result({k: v for k, v in file.fields.items() if k not in arrays}, added)
-    with path.open("wb") as stream:
-        np.savez_compressed(stream, **arrays)  # type: ignore[arg-type]
+    # np.savez takes names as keywords and so cannot write arrays named `file` or `allow_pickle`.
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, array in arrays.items():
+            with archive.open(f"{name}.npy", "w", force_zip64=True) as stream:
+                np.lib.format.write_array(stream, np.asanyarray(array), allow_pickle=False)
 
 
 def read_npy(path: Path) -> CloudFile:

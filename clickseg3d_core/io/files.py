@@ -63,6 +63,12 @@ def read_cloud(path: Path | str) -> CloudFile:
         return reader(path)
     except CloudError as error:
         raise FileFormatError(f"{path}: {error}") from error
+    except FileFormatError:
+        raise
+    except Exception as error:  # on damaged bytes the parsers raise whatever they stumble over
+        raise FileFormatError(
+            f"{path} is damaged or no {path.suffix} file ({type(error).__name__}: {error})"
+        ) from error
 
 
 def check_output(path: Path | str, file: CloudFile) -> None:
@@ -85,7 +91,7 @@ def check_output(path: Path | str, file: CloudFile) -> None:
     if suffix in (".las", ".laz"):
         las.check(path, file)
     if suffix == ".bin":
-        kitti.check(path)
+        kitti.check(path, file)
 
 
 def write_cloud(path: Path | str, file: CloudFile, result: Segmentation) -> None:

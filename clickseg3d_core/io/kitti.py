@@ -13,6 +13,7 @@ from clickseg3d_core.types import PointCloud
 
 _ROW_BYTES = 16
 _MAX_INSTANCE = 0xFFFF
+_MAX_LOSS = 1e-3  # metres
 
 
 def read(path: Path) -> CloudFile:
@@ -39,14 +40,23 @@ def read(path: Path) -> CloudFile:
     )
 
 
-def check(path: Path) -> None:
-    """Find out whether the .label file can be written and would not replace a labelling.
+def check(path: Path, file: CloudFile) -> None:
+    """Find out whether float32 holds the points and the .label file may be written.
 
     Raises:
-        FileFormatError: if not.
+        FileFormatError: if a point would move by more than a millimetre, or the .label file cannot
+            be written or would replace the labelling of another sweep.
     """
     label = path.with_suffix(".label")
     check_can_write(label)
+    rows = file.cloud.xyz[np.isfinite(file.cloud.xyz).all(axis=1)]
+    with np.errstate(over="ignore"):
+        loss = np.abs(rows.astype(np.float32) - rows).max()
+    if loss > _MAX_LOSS:
+        raise FileFormatError(
+            f".bin holds float32, which would move points by {loss:.2g} m; write .ply, or subtract "
+            "an offset from the coordinates"
+        )
     if label.exists() and not path.exists():
         raise FileFormatError(f"{label} exists and would be overwritten; choose another name")
 

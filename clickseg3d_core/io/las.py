@@ -79,7 +79,7 @@ def write(path: Path, file: CloudFile, added: dict[str, Array]) -> None:
     """Write the cloud with the `added` per-point arrays (N,) as extra dimensions.
 
     Raises:
-        FileFormatError: if LAS cannot hold the cloud.
+        FileFormatError: if LAS cannot hold the cloud, or the compressor fails.
     """
     check(path, file)
     if isinstance(file.native, laspy.LasData):
@@ -98,7 +98,12 @@ def write(path: Path, file: CloudFile, added: dict[str, Array]) -> None:
         kept = {n: a for n, a in file.fields.items() if n not in standard}
         _copy_standard(las, {n: a for n, a in file.fields.items() if n in standard})
         _add_dimensions(las, scalar_fields(with_result(kept, added)))
-    las.write(str(path))
+    try:
+        las.write(str(path))
+    except OSError:
+        raise
+    except Exception as error:  # lazrs has a class of its own for a full disk
+        raise FileFormatError(f"{path} cannot be written ({error})") from error
 
 
 def _fresh(cloud: PointCloud) -> laspy.LasData:

@@ -121,7 +121,8 @@ def _fresh_rows(file: CloudFile, added: dict[str, Array]) -> NDArray[np.void]:
 
 
 def _ply_name(name: str) -> str:
-    return "_".join(name.split()) or "field"
+    plain = name.encode("ascii", "replace").decode()
+    return "_".join(plain.split()) or "field"
 
 
 def _ply_type(array: Array) -> Array:

@@ -52,16 +52,17 @@ class QueryAdaptor(nn.Module):
     surface path cost. The adapted query keeps Q_t as a residual, which the paper leaves open.
     """
 
-    def __init__(self, config: DecoderConfig) -> None:
+    def __init__(self, config: DecoderConfig, *, last: bool = False) -> None:
         super().__init__()
         width = config.channels
         self.config = config
+        self.adapts = config.query_adaptor and not last
         self.norm = nn.LayerNorm(width)
         self.mask = _mlp(width, width) if config.mask_head else None
         self.reach = nn.Linear(width, 1 + config.offset_terms) if config.mask_head else None
         self.classify = _mlp(width, width) if config.class_head else None
         self.has_semantic = config.semantic_embedding and config.class_head
-        if config.query_adaptor:
+        if self.adapts:
             parts = 1 + int(config.spatial_embedding) + int(self.has_semantic)
             self.fuse = nn.Sequential(
                 nn.Linear(parts * width, width), nn.GELU(), nn.Linear(width, width)
@@ -87,7 +88,7 @@ class QueryAdaptor(nn.Module):
         masks = self._masks(normed, features, view)
         classes = None if self.classify is None else self.classify(normed) @ prototypes.T  # eq. 6
         output = StageOutput(mask_logits=masks, class_logits=classes)
-        if not self.config.query_adaptor:
+        if not self.adapts:
             return queries, output
         parts = [normed]
         if self.config.spatial_embedding:

@@ -202,9 +202,11 @@ class ClickDecoder(nn.Module):
             nn.Linear(scene_channels[-1], width), nn.LayerNorm(width), nn.Linear(width, width)
         )
         self.role = nn.Embedding(2, width)  # object click, background click
+        nn.init.normal_(self.role.weight, std=0.02)
         stages = [DecoderStage(config) for _ in range(config.stages)]
         self.stages = nn.ModuleList(stages)
-        self.adaptors = nn.ModuleList(QueryAdaptor(config) for _ in range(config.stages))
+        adaptors = [QueryAdaptor(config, last=i + 1 == config.stages) for i in range(config.stages)]
+        self.adaptors = nn.ModuleList(adaptors)
         self.prototypes = nn.Parameter(torch.randn(num_classes, width) * width**-0.5)
 
     def remember(self, levels: list[EncoderLevel], centers: Tensor) -> SceneMemory:

@@ -29,7 +29,9 @@ class DecoderConfig:
         background: What becomes of a point that no clicked object claims. The paper's argmax gives
             every point to somebody ("argmax"). "threshold" calls a point background where every
             object's mask probability is below one half, which is the cut that the binary
-            cross-entropy of eq. 9 trains, so it costs no parameter and needs no tuning.
+            cross-entropy of eq. 9 trains, so it costs no parameter.
+        background_logit: The logit of that cut; 0 is one half. After training it may be moved to
+            where the IoU on validation scenes is best, see `evaluation.calibration`.
     """
 
     channels: int = 256
@@ -45,6 +47,7 @@ class DecoderConfig:
     path_prior: bool = True
     fourier_encoding: bool = True
     background: Literal["threshold", "argmax"] = "threshold"
+    background_logit: float = 0.0
 
     def __post_init__(self) -> None:
         if self.channels % self.heads:

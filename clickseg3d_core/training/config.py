@@ -7,6 +7,7 @@ from pathlib import Path
 
 from clickseg3d_core.data.augment import AugmentConfig
 from clickseg3d_core.errors import ConfigError
+from clickseg3d_core.training.auxiliary import AuxiliaryConfig
 from clickseg3d_core.training.episodes import ClickConfig
 from clickseg3d_core.training.losses import LossConfig
 
@@ -69,6 +70,7 @@ class TrainConfig:
     augment: AugmentConfig = field(default_factory=AugmentConfig)
     clicks: ClickConfig = field(default_factory=ClickConfig)
     loss: LossConfig = field(default_factory=LossConfig)
+    auxiliary: AuxiliaryConfig = field(default_factory=AuxiliaryConfig)
 
     def __post_init__(self) -> None:
         for name in ("steps", "batch_size", "max_voxels", "devices", "threads"):
@@ -76,5 +78,7 @@ class TrainConfig:
                 raise ConfigError(f"{name} must be at least 1, got {getattr(self, name)}")
         if not 0.0 < self.voxel_range[0] <= self.voxel_range[1]:
             raise ConfigError(f"voxel_range must be low, high with 0 < low, got {self.voxel_range}")
+        if self.accelerator not in ("auto", "cpu", "cuda"):
+            raise ConfigError(f"accelerator must be auto, cpu or cuda, got {self.accelerator!r}")
         if not 0.0 <= self.ema < 1.0:
             raise ConfigError(f"ema must be in [0, 1), got {self.ema}")

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from clickseg3d_core.clicks import error_clicks, innermost_point
+from clickseg3d_core.errors import ConfigError
 from clickseg3d_core.sampling import Sampler, click_candidates
 
 MIN_VOXELS = 10
@@ -47,6 +48,11 @@ class ClickConfig:
     rounds: int = 2
     correct: float = 0.5
     max_clicks: int = 60
+
+    def __post_init__(self) -> None:
+        for name in ("candidates", "max_objects", "max_clicks"):
+            if getattr(self, name) < 1:
+                raise ConfigError(f"clicks.{name} must be at least 1, got {getattr(self, name)}")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)

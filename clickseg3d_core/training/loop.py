@@ -88,11 +88,14 @@ def _launch(config: TrainConfig) -> Fabric:
     if precision == "auto":
         precision = "bf16-mixed" if on_cuda and torch.cuda.is_bf16_supported() else "32-true"
     several = config.devices > 1 or int(os.environ.get("WORLD_SIZE", "1")) > 1
-    fabric = Fabric(
-        accelerator="cuda" if on_cuda else "cpu",
-        devices=config.devices,
-        precision=precision,
-        strategy=DDPStrategy(find_unused_parameters=True) if several else "auto",
-    )
+    try:
+        fabric = Fabric(
+            accelerator="cuda" if on_cuda else "cpu",
+            devices=config.devices,
+            precision=precision,
+            strategy=DDPStrategy(find_unused_parameters=True) if several else "auto",
+        )
+    except ValueError as error:
+        raise ConfigError(f"precision or devices do not fit: {error}") from error
     fabric.launch()
     return fabric

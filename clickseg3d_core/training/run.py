@@ -9,7 +9,9 @@ import os
 import platform
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
+from pickle import UnpicklingError
 from typing import Any
 
 import numpy as np
@@ -20,9 +22,10 @@ from torch.utils.data import DataLoader, Subset
 
 from clickseg3d_core.atomic import replacing
 from clickseg3d_core.checkpoint import load_checkpoint, load_weights, save_checkpoint
-from clickseg3d_core.config import to_dict
+from clickseg3d_core.config import from_dict, to_dict
 from clickseg3d_core.data.scene import load_scene
 from clickseg3d_core.errors import CheckpointError, ConfigError
+from clickseg3d_core.evaluation.calibration import best_background_logit
 from clickseg3d_core.evaluation.single_object import evaluate_scene
 from clickseg3d_core.model.network import ClickSegmentationNet, ModelConfig
 from clickseg3d_core.model.pointcept import load_pointcept_state, read_pointcept_file
@@ -56,13 +59,12 @@ class Run:
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(config.seed)
             self.net = _initial_net(config, model_config)
+            self.training_step = TrainingStep(self.net, config)
         self.average = copy.deepcopy(self.net).requires_grad_(False)
         self.optimizer = torch.optim.AdamW(
-            parameter_groups(self.net, config.weight_decay), lr=config.learning_rate
+            parameter_groups(self.training_step, config.weight_decay), lr=config.learning_rate
         )
-        self.module, self.fabric_optimizer = fabric.setup(
-            TrainingStep(self.net, config), self.optimizer
-        )
+        self.module, self.fabric_optimizer = fabric.setup(self.training_step, self.optimizer)
         self.average.to(fabric.device)
         self.step = 0
         self.seconds = 0.0
@@ -107,7 +109,8 @@ class Run:
         self.save()
         if not (self.config.validate_every and self.step % self.config.validate_every == 0):
             self.validate()
-            self.save()
+        self.calibrate()
+        self.save()
         return self.config.output / "checkpoint"
 
     def _loader(self) -> DataLoader[list[Sample]]:
@@ -167,6 +170,17 @@ class Run:
             self.best = {f"iou@{k + 1}": round(float(v), 4) for k, v in enumerate(mean)}
             self._log({"step": self.step, "validation": self.best, "objects": len(ious)})
 
+    def calibrate(self) -> None:
+        """Move the cut to the background to where it is best on the validation scenes."""
+        if self.config.validation is None or not self.fabric.is_global_zero:
+            return
+        paths = scene_files(self.config.validation)[: self.config.validation_scenes]
+        segmenter = ClickSegmenter(copy.deepcopy(self.average), {}, self.fabric.device)
+        best, scores = best_background_logit(segmenter, [load_scene(path) for path in paths])
+        decoder = replace(self.model_config.decoder, background_logit=best)
+        self.average.config = replace(self.model_config, decoder=decoder)
+        self._log({"step": self.step, "background_logit": best, "scores": scores})
+
     def _log(self, row: dict[str, Any]) -> None:
         if self.fabric.is_global_zero:
             with (self.config.output / METRICS_FILE).open("a", encoding="utf-8") as file:
@@ -185,6 +199,7 @@ class Run:
             "seconds": self.seconds,
             "net": self.net.state_dict(),
             "average": self.average.state_dict(),
+            "auxiliary": self.training_step.auxiliary.state_dict(),
             "optimizer": self.optimizer.state_dict(),
             "model": json.dumps(to_dict(self.model_config)),
         }
@@ -211,14 +226,16 @@ class Run:
         path = self.config.output / STATE_FILE
         try:
             state = torch.load(path, map_location=self.fabric.device, weights_only=True)
-        except (OSError, RuntimeError, EOFError, ValueError) as error:
-            raise CheckpointError(f"{path} cannot be resumed from: {error}") from error
-        if json.loads(state["model"]) != to_dict(self.model_config):
+        except (OSError, RuntimeError, EOFError, ValueError, UnpicklingError) as error:
+            reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+            raise CheckpointError(f"{path} cannot be resumed from: {reason}") from error
+        if from_dict(ModelConfig, json.loads(state["model"])) != self.model_config:
             raise CheckpointError(
                 f"{path} was written by another model config; resume with the config it began with"
             )
         load_weights(self.net, state["net"], str(path))
         load_weights(self.average, state["average"], str(path))
+        self.training_step.auxiliary.load_state_dict(state["auxiliary"])
         self.optimizer.load_state_dict(state["optimizer"])
         self.step, self.seconds = int(state["step"]), float(state["seconds"])
         _drop_later_rows(self.config.output / METRICS_FILE, self.step)
@@ -241,10 +258,18 @@ def _means(rows: list[dict[str, float]]) -> dict[str, float]:
 
 
 def _drop_later_rows(path: Path, step: int) -> None:
-    """Forget log rows of steps that the resumed state does not know."""
+    """Forget log rows of steps that the resumed state does not know, and a row cut short."""
     if path.exists():
-        rows = [line for line in path.read_text().splitlines() if json.loads(line)["step"] <= step]
-        path.write_text("".join(row + "\n" for row in rows))
+        rows = [line for line in path.read_text().splitlines() if _step_of(line) <= step]
+        with replacing(path) as temporary:
+            temporary.write_text("".join(row + "\n" for row in rows))
+
+
+def _step_of(line: str) -> float:
+    try:
+        return float(json.loads(line)["step"])
+    except (ValueError, KeyError, TypeError):
+        return float("inf")
 
 
 def _hardware(device: torch.device) -> str:

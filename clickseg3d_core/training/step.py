@@ -11,6 +11,7 @@ from clickseg3d_core.model.decoder import ClickQueries, SceneMemory
 from clickseg3d_core.model.grid import VoxelBatch
 from clickseg3d_core.model.network import ClickSegmentationNet, merge_clicks
 from clickseg3d_core.surface import path_costs
+from clickseg3d_core.training.auxiliary import AuxiliaryHeads
 from clickseg3d_core.training.config import TrainConfig
 from clickseg3d_core.training.episodes import Episodes, corrected
 from clickseg3d_core.training.losses import Targets, best_of, mask_iou, segmentation_loss
@@ -29,6 +30,7 @@ class TrainingStep(nn.Module):
         super().__init__()
         self.net = net
         self.config = config
+        self.auxiliary = AuxiliaryHeads(net.config.decoder.channels, len(net.config.class_names))
 
     def forward(
         self, samples: list[Sample], generator: torch.Generator
@@ -81,6 +83,14 @@ class TrainingStep(nn.Module):
         targets = self._targets(sample, episodes)
         outputs = self.net.decode(memory, queries)
         loss, log = segmentation_loss(outputs, queries.object_index, targets, self.config.loss)
+        dense, terms = self.auxiliary(
+            memory.features,
+            memory.centers,
+            torch.from_numpy(sample.instance).to(self._place()),
+            torch.from_numpy(sample.instance_class).to(self._place()),
+            self.config.auxiliary,
+        )
+        loss, log = loss + dense, log | terms
         return loss, log | self._figures(outputs[-1].mask_logits, queries, targets, episodes)
 
     @torch.no_grad()

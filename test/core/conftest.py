@@ -23,11 +23,14 @@ def two_boxes() -> tuple[PointCloud, np.ndarray]:
     """A floor with a red and a blue box on it, and the true ids (N,): 0 floor, 1 red, 2 blue."""
     rng = np.random.default_rng(7)
     floor = rng.uniform((-0.5, -0.5, 0.0), (0.5, 0.5, 0.0), (3000, 3))
+    below = (np.abs(np.abs(floor[:, 0]) - 0.2) < 0.08) & (np.abs(floor[:, 1]) < 0.08)
+    floor[below, 1] += 0.25  # no sensor sees the floor below a box, nor the bottom of a box
     parts, ids, colors = [floor], [np.zeros(3000, int)], [np.full((3000, 3), 200)]
     for number, (x, color) in enumerate(((-0.2, (200, 30, 30)), (0.2, (30, 30, 200))), start=1):
         box = rng.uniform(-0.08, 0.08, (1500, 3))
         face = rng.integers(0, 3, 1500)
         box[np.arange(1500), face] = np.where(rng.random(1500) < 0.5, -0.08, 0.08)
+        box[face == 2, 2] = 0.08
         parts.append(box + (x, 0.0, 0.08))
         ids.append(np.full(1500, number))
         colors.append(np.tile(color, (1500, 1)))

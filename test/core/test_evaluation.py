@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 from test_training import boxes_scene  # the same two boxes, as a labelled scene
 
+from clickseg3d_core.evaluation.calibration import best_background_logit
 from clickseg3d_core.evaluation.single_object import click_through, evaluate_scene, iou, seen_points
 
 
@@ -47,3 +48,14 @@ def test_user_sees_one_point_per_voxel(tiny_segmenter, two_boxes):
     encoding = tiny_segmenter.encode(cloud)
     seen = seen_points(encoding)
     assert np.array_equal(encoding.grid.point_to_voxel[seen], np.arange(encoding.voxel_count))
+
+
+def test_calibration_finds_the_better_cut_and_leaves_the_segmenter(tiny_segmenter, two_boxes):
+    scene = boxes_scene(two_boxes)
+    before = tiny_segmenter.config
+    best, scores = best_background_logit(
+        tiny_segmenter, [scene], candidates=(50.0, 0.0, -50.0), clicks=1
+    )
+    assert best == 0.0  # 50 gives the clicked voxel only, -50 gives everything
+    assert scores[0.0] > max(scores[50.0], scores[-50.0])
+    assert tiny_segmenter.config is before

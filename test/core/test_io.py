@@ -285,6 +285,53 @@ def test_empty_and_missing_files_say_so(suffix, tmp_path):
         read_cloud(path)
 
 
+@pytest.mark.parametrize("suffix", [".ply", ".pcd", ".npz", ".npy", ".las"])
+def test_flipped_bytes_are_read_or_refused(suffix, cloud, labels, tmp_path):
+    path = tmp_path / f"out{suffix}"
+    write_cloud(path, CloudFile(cloud=cloud, path=Path("none")), result_of(cloud, labels))
+    whole, rng, refused = path.read_bytes(), np.random.default_rng(1), 0
+    for _ in range(60):
+        damaged = bytearray(whole)
+        damaged[rng.integers(min(len(whole), 800))] = rng.integers(256)
+        path.write_bytes(damaged)
+        try:
+            read_cloud(path)
+        except FileFormatError:
+            refused += 1
+    assert refused > 0
+
+
+HEADER = b"ply\nformat ascii 1.0\nelement vertex %d\nproperty %s x\n"
+HEADER += b"property float y\nproperty float z\nend_header\n1 2 3\n"
+
+
+@pytest.mark.parametrize(
+    ("count", "kind"), [(10**12, b"float"), (1, b"list uchar float"), (1, b"uchar")]
+)
+def test_ply_of_impossible_size_or_type_is_refused(count, kind, tmp_path):
+    path = tmp_path / "bad.ply"
+    path.write_bytes((HEADER % (count, kind)).replace(b"\n1 2", b"\n1 300 2"))
+    with pytest.raises(FileFormatError, match=r"bad\.ply"):
+        read_cloud(path)
+
+
+def test_names_that_a_format_cannot_hold_are_changed_not_fatal(cloud, labels, tmp_path):
+    numbers = np.arange(N, dtype=np.int32)
+    names = {"höhe m": numbers, "file": numbers, "allow_pickle": numbers}
+    source = CloudFile(cloud=cloud, fields=names, path=Path("none"))
+    for suffix, kept in ((".ply", "h?he_m"), (".npz", "höhe m")):
+        write_cloud(tmp_path / f"out{suffix}", source, result_of(cloud, labels))
+        fields = read_cloud(tmp_path / f"out{suffix}").fields
+        for name in (kept, "file", "allow_pickle"):
+            np.testing.assert_array_equal(fields[name], numbers)
+
+
+def test_kitti_refuses_coordinates_that_float32_would_move(cloud, tmp_path):
+    utm = PointCloud(np.round(cloud.xyz, 3) + (500_000.0, 5_400_000.0, 0.0))
+    with pytest.raises(FileFormatError, match="float32"):
+        check_output(tmp_path / "out.bin", CloudFile(cloud=utm, path=Path("none")))
+
+
 def test_unknown_ending_lists_the_known_ones(cloud, tmp_path):
     with pytest.raises(FileFormatError, match=r"cannot read \.foo; known endings are \.ply"):
         read_cloud(tmp_path / "a.foo")

@@ -12,6 +12,7 @@ from clickseg3d_core import (
     CloudError,
     PointCloud,
 )
+from clickseg3d_core.boxes import upright_box
 from clickseg3d_core.model.grid import VoxelBatch
 
 RED, BLUE = (-0.2, 0.0, 0.16), (0.2, 0.0, 0.16)
@@ -101,6 +102,24 @@ def test_click_far_outside_raises_click_error(tiny_segmenter, two_boxes):
     encoding = tiny_segmenter.encode(two_boxes[0])
     with pytest.raises(ClickError, match=r"click 1 at .* m from the nearest point"):
         tiny_segmenter.segment(encoding, Clicks([RED, (50.0, 0, 0)], [1, 2]))
+
+
+@pytest.mark.parametrize("far", [1e200, 1e308])
+def test_click_beyond_all_numbers_raises_click_error(tiny_segmenter, two_boxes, far):
+    encoding = tiny_segmenter.encode(two_boxes[0])
+    with pytest.raises(ClickError, match="from the nearest point"):
+        tiny_segmenter.segment(encoding, Clicks([[far, 0.0, 0.0]], [1]))
+
+
+def test_box_far_from_the_origin_is_as_exact_as_at_home(rng):
+    angle = rng.uniform(0, np.pi)
+    turn = np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
+    for _ in range(20):
+        xyz = rng.uniform(0, (2.0, 1.0, 0.5), (400, 3))
+        xyz[:, :2] = xyz[:, :2] @ turn.T
+        home, utm = upright_box(xyz), upright_box(xyz + (500_000.0, 5_400_000.0, 0.0))
+        np.testing.assert_allclose(utm.extent, home.extent, atol=1e-6)
+        np.testing.assert_allclose(utm.center - home.center, (5e5, 5.4e6, 0.0), atol=1e-6)
 
 
 def test_one_point_and_duplicate_points_are_answered(tiny_segmenter):

@@ -12,6 +12,7 @@ from clickseg3d_core.data.augment import AugmentConfig, augment
 from clickseg3d_core.data.scene import Scene, save_scene
 from clickseg3d_core.evaluation.single_object import evaluate_scene
 from clickseg3d_core.model.adaptor import StageOutput
+from clickseg3d_core.training.auxiliary import AuxiliaryConfig, AuxiliaryHeads
 from clickseg3d_core.training.config import TrainConfig
 from clickseg3d_core.training.episodes import ClickConfig, Episodes, corrected, first_clicks
 from clickseg3d_core.training.loop import read_config, train
@@ -272,3 +273,44 @@ def test_training_on_one_scene_learns_it(run_config, tmp_path, two_boxes):
         scores.append(np.mean([record.ious[0] for record in records]))
     assert scores[1] > 0.8  # voxels on the border belong to both, so not 1
     assert scores[1] > scores[0] + 0.1
+
+
+def test_damaged_state_raises_checkpoint_error(run_config, tmp_path):
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / "training_state.pt").write_bytes(b"garbage" * 100)
+    with pytest.raises(CheckpointError, match="cannot be resumed"):
+        train(run_config, [], tmp_path / "run", resume=True)
+
+
+@pytest.mark.parametrize(
+    ("override", "message"),
+    [
+        ("steps=[", "no YAML"),
+        ("accelerator=tpu", "accelerator must be"),
+        ("clicks.candidates=0", "clicks.candidates must be"),
+        ("precision=foo", "precision"),
+    ],
+)
+def test_impossible_values_raise_config_error(override, message, run_config, tmp_path):
+    with pytest.raises(ConfigError, match=message):
+        train(run_config, [override], tmp_path / "run")
+
+
+def test_dense_losses_are_zero_for_right_answers_and_weigh_objects_by_root_size():
+    heads = AuxiliaryHeads(4, 3)
+    centers = torch.tensor([[0.0, 0, 0], [2.0, 0, 0], [8.0, 0, 0]])
+    instance, classes = torch.tensor([1, 1, 0]), torch.tensor([-1, 2])
+    with torch.no_grad():
+        for parameter in heads.parameters():
+            parameter.zero_()
+        heads.semantic.bias[2] = 50.0
+    weights = AuxiliaryConfig(semantic=1.0, center=1.0)
+    loss, terms = heads(torch.zeros(3, 4), centers, instance, classes, weights)
+    # the object's center is 1 voxel = 1/16 unit away from both of its voxels: 0.5 * (1/16) ** 2
+    assert terms["semantic"] == pytest.approx(0.0, abs=1e-6)
+    assert terms["center"] == pytest.approx(0.5 / 256, rel=1e-4)
+    assert float(loss) == pytest.approx(terms["semantic"] + terms["center"], rel=1e-4)
+    off, _ = heads(
+        torch.zeros(3, 4), centers, instance, classes, AuxiliaryConfig(semantic=0.0, center=0.0)
+    )
+    assert float(off) == 0.0

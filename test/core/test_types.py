@@ -57,3 +57,10 @@ def test_bad_clicks_raise_click_error(positions, ids, message):
 
 def test_no_clicks_are_clicks():
     assert len(Clicks([], [])) == 0
+
+
+def test_rows_of_unequal_length_are_errors_of_the_library():
+    with pytest.raises(CloudError, match="unequal length"):
+        PointCloud(np.zeros((2, 3)), [[1, 2, 3], [1]])
+    with pytest.raises(ClickError, match="unequal length"):
+        Clicks(np.zeros((2, 3)), [[1], [2, 3]])

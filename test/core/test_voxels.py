@@ -83,3 +83,22 @@ def test_shifting_the_cloud_leaves_the_grid(rng):
     second = voxelize(PointCloud(xyz + [412.37, -1033.3, 17.9]))
     assert first.voxel_size == second.voxel_size
     assert np.array_equal(first.coords[first.point_to_voxel], second.coords[second.point_to_voxel])
+
+
+def test_copies_of_points_do_not_make_voxels_smaller(rng):
+    xyz = plane(rng, 5_000, 10.0)
+    assert automatic_voxel_size(np.repeat(xyz, 3, axis=0)) == automatic_voxel_size(xyz)
+
+
+def test_voxels_too_small_for_the_extent_name_a_size_that_fits(rng):
+    cloud = PointCloud(rng.uniform(0, 100, (2000, 3)))
+    with pytest.raises(CloudError, match="too small for this cloud") as caught:
+        voxelize(cloud, 1e-4)
+    fitting = float(str(caught.value).split("use ")[1].split(" m")[0])
+    assert (voxelize(cloud, fitting).point_to_voxel >= 0).mean() >= 0.9
+
+
+def test_normals_that_are_not_finite_count_as_none():
+    normals = np.array([[0, 0, 1], [1e300, 0, 0], [np.nan, 0, 0]])
+    grid = voxelize(PointCloud(np.zeros((3, 3)), normals=normals), 1.0)
+    np.testing.assert_allclose(grid.normals, [[0, 0, 1]], atol=1e-6)
