@@ -50,7 +50,8 @@ $(VENV)/.installed-ros: constraints.txt constraints-ros.txt | $(VENV)/.installed
 	$(PIP) -c constraints-ros.txt $(ROS_WHEELS)
 	touch $@
 
-# The modules are taken from the source tree; only messages, CMakeLists.txt and package.xml matter.
-$(ROS_INSTALL)/.built: $(VENV)/.installed-ros $(wildcard msg/*.msg srv/*.srv) CMakeLists.txt package.xml
+# Tests take the modules from the source tree, so those are no reason to build again.
+$(ROS_INSTALL)/.built: $(VENV)/.installed-ros CMakeLists.txt package.xml $(wildcard msg/*.msg srv/*.srv \
+		launch/*.py config/segment.* scripts/*)
 	scripts/build_ros.sh $(VENV)
 	touch $@

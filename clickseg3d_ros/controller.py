@@ -9,12 +9,9 @@ from __future__ import annotations
 import time
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
-from typing import Protocol
 
-import numpy as np
-from numpy.typing import NDArray
 from sensor_msgs.msg import PointCloud2
 
 from clickseg3d_core.errors import ClickError, ClickSegError, CloudError
@@ -22,32 +19,16 @@ from clickseg3d_core.segmenter import ClickSegmenter
 from clickseg3d_core.session import Click, ClickSession
 from clickseg3d_core.types import BACKGROUND_ID, Clicks, Segmentation
 from clickseg3d_ros.clicking import chosen_object, locate
+from clickseg3d_ros.decoding import Task, decode
 from clickseg3d_ros.frames import Frames
 from clickseg3d_ros.parameters import NodeParameters, Settings
+from clickseg3d_ros.presenter import Presenter, Screen
 from clickseg3d_ros.scene import ClickRequest, Scene, View, prepare_scene
 from clickseg3d_ros.status import Status
 from clickseg3d_ros.tracking import Tracker
 from clickseg3d_ros.worker import Job, Worker
 
 MAX_WAITING_CLICKS = 100
-
-
-@dataclass(frozen=True, kw_only=True, slots=True, eq=False)
-class _Task:
-    """What the inference thread needs to know: clicks in the frame of the cloud and as made."""
-
-    scene: Scene
-    clicks: Clicks
-    made: tuple[Click, ...]
-    motion: NDArray[np.float64]
-    epoch: int
-
-
-class Screen(Protocol):
-    """Where views are shown."""
-
-    def show(self, view: View) -> None:
-        """Show a view."""
 
 
 class Controller:
@@ -77,19 +58,17 @@ class Controller:
         self._segmenter = segmenter
         self._frames = frames
         self._parameters = parameters
-        self._screen = screen
+        self._presenter = Presenter(screen, status)
         self._status = status
         self._notify = notify
         self._session = ClickSession()
         self._tracker = Tracker()
         self._scene: Scene | None = None
-        self._view: View | None = None
         self._waiting: deque[ClickRequest] = deque()
         self._newest: PointCloud2 | None = None
         self._enabled = True
         self._has_clicked = False
         self._epoch = 0
-        self._revision = 0
         self._next_prepare = 0.0
         self._oldest_click: float | None = None
         self._session_thread = Worker("clickseg3d session", on_crash)
@@ -194,7 +173,7 @@ class Controller:
     @property
     def view(self) -> View | None:
         """What was shown last."""
-        return self._view
+        return self._presenter.view
 
     @property
     def scene(self) -> Scene | None:
@@ -301,7 +280,7 @@ class Controller:
 
     def _add(self, request: ClickRequest, scene: Scene) -> None:
         row = locate(request, scene, self._frames, self._settings)
-        view = self._view
+        view = self._presenter.view
         labels = view.segmentation.labels if view and view.scene is scene else None
         object_id = chosen_object(request.target, row, self._session, labels, self._settings)
         anchor = self._tracker.to_anchor(scene.cloud.xyz[row], object_id)
@@ -334,7 +313,7 @@ class Controller:
             self._inference.clear("segment")
             self._show_segmentation(scene, scene.unclicked(), clicks, 0.0)
             return
-        task = _Task(
+        task = Task(
             scene=scene,
             clicks=clicks,
             made=self._session.state.clicks,
@@ -343,28 +322,16 @@ class Controller:
         )
         self._inference.replace("segment", partial(self._segment, task))
 
-    def _segment(self, task: _Task) -> None:
+    def _segment(self, task: Task) -> None:
         """Inference thread: one pass of the decoder."""
-        scene = task.scene
         try:
-            encoding = scene.encode(self._segmenter, self._settings.model_voxel_size)
-            nearby = self._on_cloud(scene, task.clicks)
-            start = time.perf_counter()
-            result = self._segmenter.segment(encoding, nearby)
-            elapsed_ms = 1e3 * (time.perf_counter() - start)
+            result, elapsed_ms = decode(self._segmenter, task, self._settings)
         except ClickSegError as error:
             self.post(partial(self._refuse_result, str(error)))
-            return
-        self.post(partial(self._take_result, task, result, elapsed_ms))
+        else:
+            self.post(partial(self._take_result, task, result, elapsed_ms))
 
-    def _on_cloud(self, scene: Scene, clicks: Clicks) -> Clicks:
-        """Clicks on points of the cloud; those with none in reach are left out."""
-        distances, index = scene.tree.query(clicks.positions)
-        near = distances <= max(self._settings.track_max_step, self._settings.click_snap_radius)
-        rows = scene.rows[index[near]]
-        return Clicks(scene.cloud.xyz[rows], clicks.object_ids[near])
-
-    def _take_result(self, task: _Task, result: Segmentation, elapsed_ms: float) -> None:
+    def _take_result(self, task: Task, result: Segmentation, elapsed_ms: float) -> None:
         if task.epoch != self._epoch:
             return
         status = self._status
@@ -387,46 +354,29 @@ class Controller:
     def _show_segmentation(
         self, scene: Scene, result: Segmentation, clicks: Clicks, elapsed_ms: float
     ) -> None:
-        self._revision += 1
-        self._status.results += 1
-        self._show(
-            View(
-                scene=scene,
-                segmentation=result,
-                segmented_clicks=clicks,
-                clicks=self._clicks_now(),
-                active_id=self._session.current_object,
-                revision=self._revision,
-                inference_ms=elapsed_ms,
-            )
+        self._presenter.show_result(
+            scene,
+            result,
+            clicks,
+            clicks=self._clicks_now(),
+            active_id=self._session.current_object,
+            inference_ms=elapsed_ms,
         )
         self._describe()
 
     def _show_again(self) -> None:
         """The last segmentation with the clicks and the active object of now."""
-        if self._scene is None:
-            return
-        view = self._view
-        if view is None or (view.scene is not self._scene and not self._is_live):
-            view = View(
-                scene=self._scene,
-                segmentation=self._scene.unclicked(),
-                segmented_clicks=self._session.clicks,
-                clicks=self._session.clicks,
+        if self._scene is not None:
+            self._presenter.refresh(
+                self._scene,
+                clicks=self._clicks_now(),
                 active_id=self._session.current_object,
-                revision=self._revision,
+                keep=self._is_live,
             )
-        self._show(replace(view, clicks=self._clicks_now(), active_id=self._session.current_object))
 
     @property
     def _is_live(self) -> bool:
         return self._settings.session_mode == "live"
-
-    def _show(self, view: View) -> None:
-        start = time.perf_counter()
-        self._view = view
-        self._screen.show(view)
-        self._status.publish_ms = 1e3 * (time.perf_counter() - start)
 
     def _summary(self) -> str:
         return f"objects: {', '.join(map(str, self.object_ids)) or 'none'}"

@@ -185,14 +185,19 @@ class NodeParameters:
             parameter = node.declare_parameter(name, field.default, _descriptor(field))
             values[field.name] = parameter.value
         self.settings = Settings(**values)
+        # Without it (Humble) a set of parameters is taken as soon as it is found to be valid.
+        self._has_post = hasattr(node, "add_post_set_parameters_callback")
+        if self._has_post:
+            node.add_post_set_parameters_callback(self._accept)
         node.add_on_set_parameters_callback(self._validate)
-        node.add_post_set_parameters_callback(self._accept)
 
     def _validate(self, parameters: Sequence[Parameter[Any]]) -> SetParametersResult:
         try:
-            self._changed(parameters)
+            changed = self._changed(parameters)
         except ConfigError as error:
             return SetParametersResult(successful=False, reason=str(error))
+        if not self._has_post:
+            self.settings = changed
         return SetParametersResult(successful=True)
 
     def _accept(self, parameters: Sequence[Parameter[Any]]) -> None:

@@ -55,12 +55,14 @@ class SegmenterNode(LifecycleNode):
     """
 
     def __init__(self, **kwargs: Any) -> None:
-        super().__init__("clickseg3d", **kwargs)
-        self.parameters = NodeParameters(self)
+        # First, because a failure below ends in destroy_node.
+        self._entities: list[Callable[[], object]] = []
         self._segmenter: ClickSegmenter | None = None
         self._controller: Controller | None = None
-        self._entities: list[Callable[[], object]] = []
         self._crash: BaseException | None = None
+        self._log_handler: logging.Handler = logging.NullHandler()
+        super().__init__("clickseg3d", **kwargs)
+        self.parameters = NodeParameters(self)
         self._crashed = self.create_guard_condition(self._raise_crash)
         self._log_handler = NodeLogHandler(self.get_logger())
         logging.getLogger("clickseg3d_core").addHandler(self._log_handler)

@@ -61,6 +61,10 @@ class Worker:
         if self._thread is not threading.current_thread():
             self._thread.join()
 
+    def join(self, timeout: float) -> None:
+        """Wait for the end of the thread, seconds."""
+        self._thread.join(timeout)
+
     def _run(self) -> None:
         while (job := self._next()) is not None:
             try:
