@@ -195,11 +195,10 @@ def test_a_cloud_of_nothing_but_nan_is_refused():
         cloud_from_msg(make_cloud_msg(columns))
 
 
-@pytest.mark.parametrize("layout", LAYOUTS, ids=str)
+# It takes padding between rows for points, so such layouts are left out.
+@pytest.mark.parametrize("layout", [k for k in LAYOUTS if not k["row_tail"]], ids=str)
 def test_positions_equal_those_of_sensor_msgs_py(layout):
     point_cloud2 = pytest.importorskip("sensor_msgs_py.point_cloud2", reason="not on PyPI")
-    if layout["row_tail"]:
-        pytest.skip("sensor_msgs_py takes padding between rows for points")
     message = make_cloud_msg(positions(N), **layout)
     ours = cloud_from_msg(message).xyz
     theirs = point_cloud2.read_points(message, field_names=["x", "y", "z"]).reshape(-1)
