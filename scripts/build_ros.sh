@@ -8,12 +8,18 @@ python="$venv/bin/python"
 # The wheels name include folders of the machine that built them.
 include=$("$python" -c 'import sysconfig; print(sysconfig.get_path("include"))')
 numpy=$("$python" -c 'import numpy; print(numpy.get_include())')
-find "$venv/share" -path '*/cmake/*.cmake' -print0 | xargs -0 grep -lZ /opt/python/ | xargs -0 -r \
+find "$venv/share" -path '*/cmake/*.cmake' -exec grep -qs /opt/python/ {} \; -print0 | xargs -0 -r \
   sed -i -E "s#/opt/python/[^/;\"]+/include/python[0-9.]+#$include#g
              s#/opt/python/[^/;\"]+/lib/python[0-9.]+/site-packages/numpy/_core/include#$numpy#g"
 
 export PATH="$venv/bin:$PATH" AMENT_PREFIX_PATH="$venv" CMAKE_PREFIX_PATH="$venv" MAKEFLAGS=-j1
-# The root only: colcon would look for packages in the venv and in bags of test data, too.
-colcon --log-base build/ros/log build --executor sequential --paths . --packages-select clickseg3d_ros \
+# A copy elsewhere: CMake refuses exported include folders below the source folder, and numpy in
+# the venv has one.
+source=build/ros/src/clickseg3d_ros
+rm -rf "$source"
+mkdir -p "$source"
+cp -Rp package.xml CMakeLists.txt msg srv launch config scripts clickseg3d_ros clickseg3d_core "$source"
+
+colcon --log-base build/ros/log build --executor sequential --paths "$source" \
   --build-base build/ros/build --install-base build/ros/install \
   --event-handlers console_direct- --cmake-args -DPython3_EXECUTABLE="$python" -DBUILD_TESTING=OFF

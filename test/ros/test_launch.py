@@ -46,13 +46,18 @@ def has_launch() -> None:
 
 
 @pytest.mark.usefixtures("has_launch")
-@pytest.mark.parametrize("namespace", ["", "robot"])
-def test_launch_starts_a_node_that_answers(checkpoint, domain, tmp_path, namespace):
+@pytest.mark.parametrize(("namespace", "snap_radius"), [("", None), ("robot", 0.07)])
+def test_launch_starts_a_node_that_answers(checkpoint, domain, tmp_path, namespace, snap_radius):
+    arguments = [str(LAUNCH_FILE), str(checkpoint), namespace]
+    if snap_radius:
+        file = tmp_path / "own.yaml"
+        file.write_text(f"/**: {{ros__parameters: {{click: {{snap_radius: {snap_radius}}}}}}}")
+        arguments.append(str(file))
     script = tmp_path / "run.py"
     script.write_text(_SCRIPT)
     environment = os.environ | {"ROS_DOMAIN_ID": str(domain), "ROS_LOG_DIR": str(tmp_path)}
     result = subprocess.run(
-        [sys.executable, str(script), str(LAUNCH_FILE), str(checkpoint), namespace],
+        [sys.executable, str(script), *arguments],
         env=environment,
         capture_output=True,
         text=True,
@@ -63,8 +68,9 @@ def test_launch_starts_a_node_that_answers(checkpoint, domain, tmp_path, namespa
     answer = re.search(r"ANSWER (\{.*\})", result.stdout)
     assert answer, result.stdout + result.stderr
     found = yaml.safe_load(answer[1])
+    assert "is not a file" not in result.stdout + result.stderr
     assert found["cloud_subscribers"] == 1
-    assert found["parameters"] == [str(checkpoint), "cpu", 0.01, 0.05, True]
+    assert found["parameters"] == [str(checkpoint), "cpu", 0.01, snap_radius or 0.05, True]
     assert found["click_subscribers"] == 1
 
 
@@ -76,11 +82,13 @@ from launch.actions import IncludeLaunchDescription
 from launch.launch_description_sources import PythonLaunchDescriptionSource
 from rcl_interfaces.srv import GetParameters
 
-path, checkpoint, namespace = sys.argv[1:]
+path, checkpoint, namespace, *params_file = sys.argv[1:]
 arguments = {
     "cloud_topic": "/camera/points", "click_topic": "/tap", "checkpoint": checkpoint,
     "device": "cpu", "voxel_size": "0.01", "namespace": namespace, "use_sim_time": "true",
 }
+if params_file:
+    arguments["params_file"] = params_file[0]
 service = LaunchService()
 service.include_launch_description(LaunchDescription([
     IncludeLaunchDescription(PythonLaunchDescriptionSource(path),
