@@ -25,7 +25,8 @@ test: $(VENV)/.installed-dev $(ROS_INSTALL)/.built
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
-	scripts/with_ros.sh $(VENV) env OMP_NUM_THREADS=1 python -m pytest test/core test/ros
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest
+	scripts/with_ros.sh $(VENV) env OMP_NUM_THREADS=1 python -m pytest test/ros
 
 ros: $(ROS_INSTALL)/.built
 
