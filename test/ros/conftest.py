@@ -1,7 +1,9 @@
 """A context with a domain of its own for every test, and nodes that run in it."""
 
+import fcntl
 import itertools
 import os
+import tempfile
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -45,9 +47,17 @@ def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def domain() -> int:
-    """A DDS domain that no other test of this run uses at the same time."""
-    return next(_domains)
+def domain() -> Iterator[int]:
+    """A DDS domain that no other test uses at the same time, in whatever process that runs."""
+    for number in _domains:
+        path = Path(tempfile.gettempdir()) / f"clickseg3d_test_domain_{number}.lock"
+        with path.open("w") as file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                continue
+            yield number
+            return
 
 
 @pytest.fixture
