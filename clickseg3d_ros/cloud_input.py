@@ -1,0 +1,90 @@
+"""The cloud subscription, which mends a QoS that no publisher can meet."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from rclpy.clock import Clock, ClockType
+from rclpy.qos import QoSProfile, ReliabilityPolicy, qos_policy_name_from_kind
+from sensor_msgs.msg import PointCloud2
+
+try:
+    from rclpy.event_handler import SubscriptionEventCallbacks
+except ImportError:  # Humble
+    from rclpy.qos_event import SubscriptionEventCallbacks
+
+_CHECK_PERIOD_S = 0.05
+
+
+class CloudInput:
+    """Subscribes to `points`, depth 1.
+
+    Args:
+        node: The node.
+        reliability: "auto" begins reliable and subscribes again with best effort as soon as a
+            publisher turns up that offers only that.
+        on_cloud: Called with each message in the executor's thread.
+    """
+
+    def __init__(
+        self, node: Any, reliability: str, on_cloud: Callable[[PointCloud2], None]
+    ) -> None:
+        self._node = node
+        self._on_cloud = on_cloud
+        self._may_fall_back = reliability == "auto"
+        self._is_incompatible = False
+        self._timer: Any = None
+        self.reliability = "best_effort" if reliability == "best_effort" else "reliable"
+        self._subscription = self._subscribe()
+        if self._may_fall_back:
+            # Wall time: it must go on while a simulation is paused.
+            clock = Clock(clock_type=ClockType.STEADY_TIME)
+            self._timer = node.create_timer(_CHECK_PERIOD_S, self._check, clock=clock)
+
+    @property
+    def topic(self) -> str:
+        """Resolved name of the topic."""
+        return str(self._subscription.topic_name)
+
+    def close(self) -> None:
+        """Stop listening."""
+        self._end_checks()
+        self._node.destroy_subscription(self._subscription)
+
+    def _subscribe(self) -> Any:
+        policy = {
+            "reliable": ReliabilityPolicy.RELIABLE,
+            "best_effort": ReliabilityPolicy.BEST_EFFORT,
+        }
+        return self._node.create_subscription(
+            PointCloud2,
+            "points",
+            self._on_cloud,
+            QoSProfile(depth=1, reliability=policy[self.reliability]),
+            event_callbacks=SubscriptionEventCallbacks(incompatible_qos=self._on_incompatible),
+        )
+
+    def _on_incompatible(self, event: Any) -> None:
+        # An event callback may not destroy its own subscription; the timer does.
+        self._is_incompatible = True
+        policy = qos_policy_name_from_kind(event.last_policy_kind)
+        then = "subscribing again with best effort" if self._may_fall_back else "nothing arrives"
+        self._node.get_logger().warning(
+            f"a publisher of {self.topic} offers less than the {self.reliability} subscription "
+            f"asks for ({policy}); {then}"
+        )
+
+    def _check(self) -> None:
+        if not self._is_incompatible:
+            return
+        self._end_checks()
+        self._may_fall_back = False
+        self._node.destroy_subscription(self._subscription)
+        self.reliability = "best_effort"
+        self._subscription = self._subscribe()
+
+    def _end_checks(self) -> None:
+        if self._timer is not None:
+            self._node.destroy_timer(self._timer)
+            self._timer = None

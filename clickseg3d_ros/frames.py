@@ -1,0 +1,139 @@
+"""Positions between TF frames. Never the identity by default."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from rclpy.duration import Duration
+from rclpy.time import Time
+from std_msgs.msg import Header
+
+from clickseg3d_core.errors import ClickError
+
+try:
+    import tf2_ros
+except ImportError:  # some minimal installs, and the PyPI wheels, have no tf2
+    tf2_ros = None
+
+_POLL_S = 0.01
+Matrix = NDArray[np.float64]
+
+
+def matrix_from(transform: Any) -> Matrix:
+    """A geometry_msgs/Transform as (4, 4) float64.
+
+    Raises:
+        ClickError: if it is no rotation or not finite.
+    """
+    q, t = transform.rotation, transform.translation
+    x, y, z, w = quaternion = np.array([q.x, q.y, q.z, q.w])
+    length = float(np.linalg.norm(quaternion))
+    if not (np.isfinite([t.x, t.y, t.z]).all() and abs(length - 1.0) < 0.1):
+        raise ClickError(
+            f"the transform is not a rotation and a translation: quaternion {quaternion}"
+        )
+    x, y, z, w = quaternion / length
+    matrix = np.eye(4)
+    matrix[:3, :3] = [
+        [1 - 2 * (y * y + z * z), 2 * (x * y - z * w), 2 * (x * z + y * w)],
+        [2 * (x * y + z * w), 1 - 2 * (x * x + z * z), 2 * (y * z - x * w)],
+        [2 * (x * z - y * w), 2 * (y * z + x * w), 1 - 2 * (x * x + y * y)],
+    ]
+    matrix[:3, 3] = t.x, t.y, t.z
+    return matrix
+
+
+class Frames:
+    """Transforms into the frame of a cloud, from /tf and /tf_static.
+
+    Args:
+        node: The node that listens; its executor does the listening.
+    """
+
+    def __init__(self, node: Any) -> None:
+        self._logger = node.get_logger()
+        self._buffer = self._listener = None
+        if tf2_ros is not None:
+            self._buffer = tf2_ros.Buffer()
+            self._listener = tf2_ros.TransformListener(self._buffer, node, spin_thread=False)
+
+    def close(self) -> None:
+        """Stop listening."""
+        if self._listener is not None:
+            self._listener.unregister()
+            self._listener = None
+
+    def into_cloud(self, frame: str, cloud: Header, timeout: float) -> Matrix:
+        """Transform from a frame into that of a cloud, at the cloud's stamp.
+
+        The stamp of a click is when the user pressed the button, so it is not looked at. May wait;
+        not for callbacks.
+
+        Args:
+            frame: Frame of the positions.
+            cloud: Header of the cloud.
+            timeout: How long to wait for the stamp before the latest transform is taken, seconds.
+
+        Returns:
+            T_cloud_frame, (4, 4) float64.
+
+        Raises:
+            ClickError: if there is no transform at all, or tf2_ros is not installed.
+        """
+        source, target = frame.strip("/"), cloud.frame_id.strip("/")
+        if not source:
+            raise ClickError("the click has no frame_id; set it to the frame that it is in")
+        if source == target:
+            return np.eye(4)
+        if self._buffer is None:
+            raise ClickError(
+                f"the click is in {source!r}, the cloud in {target!r}, and tf2_ros is not "
+                "installed; click in the frame of the cloud or install tf2_ros"
+            )
+        stamp = Time.from_msg(cloud.stamp)
+        if self._wait(target, stamp, source, timeout):
+            return matrix_from(self._buffer.lookup_transform(target, source, stamp).transform)
+        return self._latest(target, source, stamp)
+
+    def between(self, new: Header, old: Header, fixed_frame: str) -> Matrix | None:
+        """How things at rest in `fixed_frame` moved from one cloud's frame to the next's.
+
+        Returns:
+            T_new_old, (4, 4) float64, or None when TF does not know it.
+        """
+        if self._buffer is None:
+            return None
+        try:
+            found = self._buffer.lookup_transform_full(
+                new.frame_id.strip("/"),
+                Time.from_msg(new.stamp),
+                old.frame_id.strip("/"),
+                Time.from_msg(old.stamp),
+                fixed_frame,
+            )
+        except tf2_ros.TransformException:
+            return None
+        return matrix_from(found.transform)
+
+    def _wait(self, target: str, stamp: Time, source: str, timeout: float) -> bool:
+        end = time.monotonic() + timeout
+        while not self._buffer.can_transform(target, source, stamp, Duration()):
+            if time.monotonic() >= end:
+                return False
+            time.sleep(_POLL_S)
+        return True
+
+    def _latest(self, target: str, source: str, stamp: Time) -> Matrix:
+        try:
+            found = self._buffer.lookup_transform(target, source, Time())
+        except tf2_ros.TransformException as error:
+            raise ClickError(f"no transform from {source!r} to {target!r} ({error})") from error
+        age = (Time.from_msg(found.header.stamp).nanoseconds - stamp.nanoseconds) * 1e-9
+        self._logger.warning(
+            f"no transform from {source!r} to {target!r} at the stamp of the cloud; took the "
+            f"latest, {age:+.3f} s from it"
+        )
+        return matrix_from(found.transform)

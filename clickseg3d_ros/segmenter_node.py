@@ -1,0 +1,357 @@
+"""The node: converts, calls the core, publishes. Callbacks only store."""
+
+from __future__ import annotations
+
+import logging
+import sys
+import traceback
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import rclpy
+import torch
+from diagnostic_msgs.msg import DiagnosticArray
+from geometry_msgs.msg import PointStamped
+from rclpy.clock import Clock, ClockType
+from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
+from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
+from rclpy.qos import QoSProfile
+from rclpy.task import Future
+from std_srvs.srv import SetBool, Trigger
+
+from clickseg3d_core.errors import ClickError, ClickSegError
+from clickseg3d_core.segmenter import ClickSegmenter
+from clickseg3d_ros.cloud_input import CloudInput
+from clickseg3d_ros.controller import Controller
+from clickseg3d_ros.frames import Frames
+from clickseg3d_ros.log_bridge import NodeLogHandler
+from clickseg3d_ros.msg import Click
+from clickseg3d_ros.outputs import Outputs
+from clickseg3d_ros.parameters import NodeParameters
+from clickseg3d_ros.saving import save_session
+from clickseg3d_ros.scene import ACTIVE, NEW, ClickRequest
+from clickseg3d_ros.segment_service import answer
+from clickseg3d_ros.srv import RemoveInstance, Segment, SelectInstance
+from clickseg3d_ros.status import Status
+
+_CLICKS = QoSProfile(depth=100)  # reliable: clicks must not be lost
+_CATCH_UP_PERIOD_S = 0.2
+_SWITCH_INTERVAL_S = 0.001
+Action = Callable[[Controller], str]
+
+
+class SegmenterNode(LifecycleNode):
+    """Segments what is clicked in a stream of clouds.
+
+    Configured it has the network, active it listens. A deactivated node forgets its session.
+
+    Args:
+        kwargs: Of `rclpy.node.Node`, without the name.
+
+    Raises:
+        ConfigError: if a parameter is not valid.
+    """
+
+    def __init__(self, **kwargs: Any) -> None:
+        # First, because a failure below ends in destroy_node.
+        self._entities: list[Callable[[], object]] = []
+        self._segmenter: ClickSegmenter | None = None
+        self._controller: Controller | None = None
+        self._crash: BaseException | None = None
+        self._log_handler: logging.Handler = logging.NullHandler()
+        super().__init__("clickseg3d", **kwargs)
+        self.parameters = NodeParameters(self)
+        self._crashed = self.create_guard_condition(self._raise_crash)
+        self._log_handler = NodeLogHandler(self.get_logger())
+        logging.getLogger("clickseg3d_core").addHandler(self._log_handler)
+
+    # ---- lifecycle
+
+    def on_configure(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """Load the network."""
+        settings = self.parameters.settings
+        if settings.model_threads:
+            torch.set_num_threads(settings.model_threads)
+        try:
+            self._segmenter = ClickSegmenter.load(
+                settings.model_checkpoint or None, settings.model_device
+            )
+        except ClickSegError as error:
+            self.get_logger().error(f"the network cannot be loaded: {error}")
+            return TransitionCallbackReturn.FAILURE
+        info = self._segmenter.info()
+        self.get_logger().info(f"network {info['name']} on {info['device']}")
+        return super().on_configure(state)
+
+    def on_activate(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """Start to listen."""
+        assert self._segmenter is not None
+        try:
+            self._start(self._segmenter)
+        except Exception:
+            # rclpy makes an error state of an exception and does not tell which.
+            self.get_logger().error(f"cannot be activated:\n{traceback.format_exc()}")
+            raise
+        return super().on_activate(state)
+
+    def on_deactivate(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """Stop to listen and forget the session."""
+        self._stop()
+        return super().on_deactivate(state)
+
+    def on_cleanup(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """Forget the network."""
+        self._segmenter = None
+        if torch.cuda.is_available():
+            torch.cuda.empty_cache()
+        return super().on_cleanup(state)
+
+    def on_shutdown(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """Stop whatever runs."""
+        self._stop()
+        self._segmenter = None
+        return super().on_shutdown(state)
+
+    def destroy_node(self) -> None:
+        """End the threads, too."""
+        self._stop()
+        logging.getLogger("clickseg3d_core").removeHandler(self._log_handler)
+        super().destroy_node()
+
+    def _start(self, segmenter: ClickSegmenter) -> None:
+        self._status = Status()
+        frames = Frames(self)
+        outputs = Outputs(self, self.parameters, segmenter.config.class_names)
+        diagnostics = self.create_publisher(DiagnosticArray, "/diagnostics", 10)
+        self._diagnostics = diagnostics
+        controller = Controller(
+            segmenter=segmenter,
+            frames=frames,
+            parameters=self.parameters,
+            screen=outputs,
+            status=self._status,
+            notify=self._notify,
+            on_crash=self._on_crash,
+        )
+        self._controller, self._frames = controller, frames
+        self._cloud_input = CloudInput(
+            self, self.parameters.settings.input_reliability, controller.take_cloud
+        )
+        # In the order in which they end: no more input, then the threads, then the outputs.
+        self._entities = [
+            self._cloud_input.close,
+            *self._click_inputs(controller),
+            *self._make_timers(controller, outputs),
+            controller.close,
+            *self._make_services(),
+            frames.close,
+            outputs.close,
+            partial(self.destroy_publisher, diagnostics),
+        ]
+        self.get_logger().info(f"listening to {self._cloud_input.topic}")
+
+    def _stop(self) -> None:
+        entities, self._entities = self._entities, []
+        for end in entities:
+            end()
+        self._controller = None
+
+    # ---- inputs
+
+    def _click_inputs(self, controller: Controller) -> list[Callable[[], object]]:
+        topics = {
+            "/clicked_point": ACTIVE,
+            "/clicked_point/new": NEW,
+            "/clicked_point/background": 0,
+        }
+        subscriptions = [
+            self.create_subscription(
+                PointStamped, topic, partial(self._on_point, controller, target), _CLICKS
+            )
+            for topic, target in topics.items()
+        ]
+        subscriptions.append(
+            self.create_subscription(
+                Click, "~/clicks", partial(self._on_click, controller), _CLICKS
+            )
+        )
+        return [partial(self.destroy_subscription, s) for s in subscriptions]
+
+    def _on_point(self, controller: Controller, target: int, message: PointStamped) -> None:
+        p = message.point
+        # A space is no frame, so an empty frame_id is rejected and not taken for the cloud's.
+        frame = message.header.frame_id or " "
+        controller.take_click(ClickRequest(frame=frame, position=(p.x, p.y, p.z), target=target))
+
+    def _on_click(self, controller: Controller, message: Click) -> None:
+        p = message.position
+        target = ACTIVE if message.instance_id == Click.ACTIVE else message.instance_id
+        fault = ""
+        if message.polarity == Click.NEGATIVE:
+            target = Click.BACKGROUND
+        elif message.polarity != Click.POSITIVE:
+            fault = f"polarity must be POSITIVE (1) or NEGATIVE (0), got {message.polarity}"
+        controller.take_click(
+            ClickRequest(
+                frame=message.header.frame_id,
+                position=(p.x, p.y, p.z),
+                target=target,
+                fault=fault,
+            )
+        )
+
+    def _make_timers(self, controller: Controller, outputs: Outputs) -> list[Callable[[], object]]:
+        # Wall time: they must go on while a simulation is paused.
+        clock = Clock(clock_type=ClockType.STEADY_TIME)
+        jobs = {
+            self._publish_diagnostics: self.parameters.settings.diagnostics_period,
+            outputs.catch_up: _CATCH_UP_PERIOD_S,
+        }
+        timers = [
+            self.create_timer(period, partial(controller.post, job), clock=clock)
+            for job, period in jobs.items()
+        ]
+        return [partial(self.destroy_timer, timer) for timer in timers]
+
+    # ---- services
+
+    def _make_services(self) -> list[Callable[[], object]]:
+        triggers: dict[str, Action] = {
+            "~/undo": Controller.undo,
+            "~/redo": Controller.redo,
+            "~/reset": Controller.reset,
+            "~/new_instance": Controller.new_instance,
+            "~/save_session": self._save,
+        }
+        made = [
+            self.create_service(Trigger, name, partial(self._on_trigger, action))
+            for name, action in triggers.items()
+        ]
+        made += [
+            self.create_service(SetBool, "~/enable", self._on_enable),
+            self.create_service(SelectInstance, "~/select_instance", self._on_select),
+            self.create_service(RemoveInstance, "~/remove_instance", self._on_remove),
+            self.create_service(Segment, "~/segment", self._on_segment),
+        ]
+        return [partial(self.destroy_service, service) for service in made]
+
+    async def _on_trigger(self, action: Action, request: Any, response: Any) -> Any:
+        response.success, response.message, _ = await self._act(action)
+        return response
+
+    async def _on_enable(self, request: Any, response: Any) -> Any:
+        action = partial(Controller.enable, is_enabled=request.data)
+        response.success, response.message, _ = await self._act(action)
+        return response
+
+    async def _on_select(self, request: Any, response: Any) -> Any:
+        action = partial(Controller.select_instance, object_id=request.id)
+        response.success, response.message, response.instance_ids = await self._act(action)
+        return response
+
+    async def _on_remove(self, request: Any, response: Any) -> Any:
+        action = partial(Controller.remove_instance, object_id=request.id)
+        response.success, response.message, response.instance_ids = await self._act(action)
+        return response
+
+    async def _on_segment(self, request: Any, response: Any) -> Any:
+        controller, segmenter = self._controller, self._segmenter
+        assert controller is not None
+        assert segmenter is not None
+
+        def job() -> Segment.Response:
+            return answer(
+                request,
+                controller.scene,
+                segmenter=segmenter,
+                frames=self._frames,
+                settings=self.parameters.settings,
+            )
+
+        return await self._done_by(controller.post_inference, job)
+
+    async def _act(self, action: Action) -> tuple[bool, str, list[int]]:
+        """Run an action in the session thread: whether it was done, what, objects with clicks."""
+        controller = self._controller
+        assert controller is not None
+
+        def job() -> tuple[bool, str, list[int]]:
+            try:
+                return True, action(controller), list(controller.object_ids)
+            except ClickSegError as error:
+                return False, str(error), list(controller.object_ids)
+
+        return await self._done_by(controller.post, job)
+
+    def _done_by(
+        self, post: Callable[[Callable[[], None]], None], job: Callable[[], Any]
+    ) -> Future:
+        """A future that a thread completes with the result of a job."""
+        future: Future = Future(executor=self.executor)
+
+        def run() -> None:
+            future.set_result(job())
+            if self.executor is not None:
+                self.executor.wake()
+
+        post(run)
+        return future
+
+    def _save(self, controller: Controller) -> str:
+        if controller.view is None:
+            raise ClickError("there is nothing to save; click on a cloud first")
+        directory = Path(self.parameters.settings.session_directory)
+        return f"saved {save_session(directory, controller.view, controller.cloud_session)}"
+
+    # ---- diagnostics
+
+    def _notify(self, text: str) -> None:
+        self.get_logger().warning(text, throttle_duration_sec=1.0)
+        self._publish_diagnostics()
+
+    def _publish_diagnostics(self) -> None:
+        self._status.reliability = self._cloud_input.reliability
+        self._diagnostics.publish(
+            self._status.message(
+                self.get_fully_qualified_name(),
+                self.get_clock().now(),
+                self.parameters.settings.diagnostics_max_result_ms,
+            )
+        )
+
+    def _on_crash(self, error: BaseException) -> None:
+        self._crash = error
+        self._crashed.trigger()
+
+    def _raise_crash(self) -> None:
+        """A bug in a thread ends the node loudly."""
+        assert self._crash is not None
+        raise self._crash
+
+
+def main(args: list[str] | None = None) -> None:
+    """Run the node until it is asked to end."""
+    # Callbacks get their turn beside the network's Python code.
+    sys.setswitchinterval(_SWITCH_INTERVAL_S)
+    rclpy.init(args=args)
+    node = SegmenterNode()
+    executor = SingleThreadedExecutor()
+    executor.add_node(node)
+    try:
+        if node.parameters.settings.autostart:
+            _start(node)
+        executor.spin()
+    except (KeyboardInterrupt, ExternalShutdownException):
+        pass
+    finally:
+        node.destroy_node()
+        rclpy.try_shutdown()
+
+
+def _start(node: SegmenterNode) -> None:
+    if node.trigger_configure() != TransitionCallbackReturn.SUCCESS:
+        sys.exit(1)
+    if node.trigger_activate() != TransitionCallbackReturn.SUCCESS:
+        sys.exit(1)

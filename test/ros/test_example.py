@@ -1,0 +1,35 @@
+"""The grasp pipeline of examples/, fed by the node."""
+
+import importlib.util
+import math
+from pathlib import Path
+
+import pytest
+from geometry_msgs.msg import PoseStamped
+from user import BLUE, FRAME, RED, boxes_msg
+
+PATH = Path(__file__).parents[2] / "examples" / "grasp_pipeline_node.py"
+
+
+@pytest.fixture
+def pipeline(context, run):
+    spec = importlib.util.spec_from_file_location("grasp_pipeline_node", PATH)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return run(module.GraspPipeline(context=context)).node
+
+
+def test_the_grasp_pipeline_follows_the_active_object(pipeline, user):
+    grasps = user.listen("grasp_pose", PoseStamped)
+    user.hold(boxes_msg())
+    user.click(RED)
+    user.wait(lambda: grasps, "a grasp of the red box")
+    grasp = grasps[-1]
+    assert grasp.header.frame_id == FRAME
+    assert grasp.header.stamp.sec == 12
+    p = grasp.pose.position
+    assert (p.x, p.y, p.z) == pytest.approx((-0.2, 0.0, 0.16), abs=0.02)
+    user.click(BLUE, "/new")
+    user.wait(lambda: grasps[-1].pose.position.x > 0, "a grasp of the blue box")
+    q = grasps[-1].pose.orientation
+    assert math.hypot(q.x, q.y) == pytest.approx(0.0, abs=1e-6)  # from above
