@@ -79,7 +79,7 @@ def automatic_voxel_size(
     extent = float((high - low).max())
     if extent <= 0.0:
         return 0.02
-    size = extent / 2048.0
+    size = extent / 16384.0  # fine enough even if outliers make the extent many times too large
     coords = np.floor((xyz[((xyz >= low) & (xyz <= high)).all(axis=1)] - low) / size)
     keys = np.unique(pack_keys(coords.astype(np.int64)))
     points = len(xyz)

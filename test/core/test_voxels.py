@@ -53,6 +53,13 @@ def test_automatic_size_gives_about_the_target(rng):
     assert 14_000 < len(voxelize(PointCloud(xyz), size)) < 26_000
 
 
+def test_a_few_percent_of_outliers_do_not_coarsen_the_grid(rng):
+    room = plane(rng, 49_000, 5.0)
+    outliers = rng.uniform(-60, 60, (1_500, 3))
+    clean, dirty = (automatic_voxel_size(x) for x in (room, np.concatenate([room, outliers])))
+    assert dirty < 1.3 * clean
+
+
 def test_sparse_cloud_is_not_split_into_single_points(rng):
     xyz = plane(rng, 5_000, 10.0)
     assert len(voxelize(PointCloud(xyz))) < 3_500
