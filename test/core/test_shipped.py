@@ -84,7 +84,7 @@ def test_weights_fit_the_size_limit(shipped):
 @pytest.mark.skipif(not REAL.is_dir(), reason="real table views are not part of the repository")
 def test_objects_of_real_table_views(shipped):
     ious = []
-    for path in sorted(REAL.glob("*.npz"))[::9]:
+    for path in sorted(REAL.glob("*.npz"))[1::4]:
         with np.load(path) as view:
             instance = (view["instance"] + 1).astype(np.int32)  # the table is not an object
             scene = Scene(
@@ -93,5 +93,5 @@ def test_objects_of_real_table_views(shipped):
             )  # fmt: skip
         ious += [record.ious for record in evaluate_scene(shipped, scene, clicks=2)]
     first, second = np.mean(ious, axis=0)
-    assert first > 0.7
+    assert first > 0.75
     assert second > first
