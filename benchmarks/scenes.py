@@ -2,8 +2,10 @@
 
 FOLDER holds scenes as `clickseg3d simulate` writes them. Every object of at least 30 points is one
 episode of `clickseg3d_core.evaluation.single_object`; the means are over objects. "things" leaves
-out walls, floors and ceilings. "path cut" is an untrained network, which cuts objects out by the
-surface path cost from the click alone: what training adds is the difference.
+out walls, floors and ceilings. A second table has every object clicked at once, one click each, in
+one pass: the clicks on other objects then tell where one ends. "path cut" is an untrained network,
+which cuts objects out by the surface path cost from the click alone: what training adds is the
+difference.
 """
 
 from __future__ import annotations
@@ -25,6 +27,7 @@ from clickseg3d_core.classes import CLASS_IDS, CLASS_NAMES
 from clickseg3d_core.data.scene import Scene, load_scene
 from clickseg3d_core.errors import ClickSegError, FileFormatError
 from clickseg3d_core.evaluation.single_object import ObjectRecord, evaluate_scene
+from clickseg3d_core.evaluation.together import evaluate_together
 from clickseg3d_core.model.network import ClickSegmentationNet
 from clickseg3d_core.segmenter import ClickSegmenter
 
@@ -68,9 +71,27 @@ def main(
             for record in evaluate_scene(segmenter, scene, clicks=clicks, max_objects=objects)
         ]
         console.print(_table(f"{name}: {len(paths)} scenes", records, clicks))
+        console.print(_together(f"{name}: all objects at once, one click each", segmenter,
+                                [_read(path, color) for path in paths]))  # fmt: skip
         report[name] = [_row(scene, record) for scene, record in records]
     if json_out is not None:
         json_out.write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
+
+
+def _together(title: str, segmenter: ClickSegmenter, scenes: Sequence[Scene]) -> Table:
+    groups: dict[str, list[float]] = defaultdict(list)
+    for scene in scenes:
+        for instance, value in evaluate_together(segmenter, scene).items():
+            kind = str(scene.meta.get("kind", "scan"))
+            groups[f"{kind}, all"].append(value)
+            if scene.instance_class[instance] not in STUFF:
+                groups[f"{kind}, things"].append(value)
+    table = Table(title=title)
+    for name in ("objects", "n", "IoU@1"):
+        table.add_column(name, justify="right")
+    for name, group in sorted(groups.items()):
+        table.add_row(name, str(len(group)), f"{np.mean(group):.3f}")
+    return table
 
 
 def _read(path: Path, color: bool) -> Scene:

@@ -4,6 +4,7 @@ from test_training import boxes_scene  # the same two boxes, as a labelled scene
 
 from clickseg3d_core.evaluation.calibration import best_background_logit
 from clickseg3d_core.evaluation.single_object import click_through, evaluate_scene, iou, seen_points
+from clickseg3d_core.evaluation.together import evaluate_together
 
 
 def test_iou_of_masks():
@@ -59,3 +60,11 @@ def test_calibration_finds_the_better_cut_and_leaves_the_segmenter(tiny_segmente
     assert best == 0.0  # 50 gives the clicked voxel only, -50 gives everything
     assert scores[0.0] > max(scores[50.0], scores[-50.0])
     assert tiny_segmenter.config is before
+
+
+def test_all_objects_clicked_at_once(tiny_segmenter, two_boxes):
+    scene = boxes_scene(two_boxes)
+    ious = evaluate_together(tiny_segmenter, scene)
+    assert set(ious) == {1, 2, 3}
+    assert all(0 < value <= 1 for value in ious.values())
+    assert set(evaluate_together(tiny_segmenter, scene, min_points=2000)) == {1}
