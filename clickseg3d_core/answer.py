@@ -94,20 +94,20 @@ def _describe(
     classes: NDArray[np.float32] | None,
     class_names: tuple[str, ...],
 ) -> Instance:
-    mine = labels == object_id
+    mine = np.flatnonzero(labels == object_id)
     own_clicks = clicks.object_ids == object_id
     name, score = "", 0.0
     if classes is not None:
         mean = classes[own_clicks].mean(axis=0)
         name, score = class_names[int(mean.argmax())], float(mean.max())
-    points = cloud.xyz[mine] if mine.any() else clicks.positions[own_clicks]
+    points = cloud.xyz[mine] if len(mine) else clicks.positions[own_clicks]
     box: OrientedBox = upright_box(points)
     return Instance(
         id=object_id,
         class_name=name,
         class_score=score,
-        mask_score=float(probability[mine].mean()) if mine.any() else 0.0,
-        point_count=int(mine.sum()),
+        mask_score=float(probability[mine].mean()) if len(mine) else 0.0,
+        point_count=len(mine),
         centroid=points.mean(axis=0),
         box=box,
     )

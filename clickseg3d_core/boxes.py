@@ -58,14 +58,14 @@ def _outer(xy: NDArray[np.float64]) -> NDArray[np.float64]:
     None of these can be a hull corner, and they are nearly all of a large object.
     """
     angles = np.linspace(0, 2 * np.pi, 16, endpoint=False)
-    directions = np.stack([np.cos(angles), np.sin(angles)])
-    corners = xy[np.unique((xy @ directions).argmax(axis=0))]
+    across = np.ascontiguousarray(xy.T)  # (2, N): long rows reduce many times faster
+    corners = xy[np.unique((np.stack([np.cos(angles), np.sin(angles)], 1) @ across).argmax(axis=1))]
     if len(corners) < 3:
         return xy
     order = np.argsort(np.arctan2(*(corners - corners.mean(axis=0)).T[::-1]))
     start = corners[order]
     edge = np.roll(start, -1, axis=0) - start
-    normal = np.stack([-edge[:, 1], edge[:, 0]])
-    depth = xy @ normal - (start * normal.T).sum(axis=1)
-    kept: NDArray[np.float64] = xy[(depth <= 1e-12).any(axis=1)]
+    normal = np.stack([-edge[:, 1], edge[:, 0]], axis=1)
+    depth = normal @ across - (start * normal).sum(axis=1)[:, None]
+    kept: NDArray[np.float64] = xy[depth.min(axis=0) <= 1e-12]
     return kept if len(kept) >= 3 else xy
