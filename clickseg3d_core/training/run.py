@@ -38,7 +38,7 @@ from clickseg3d_core.training.optimization import (
     update_average,
 )
 from clickseg3d_core.training.samples import Sample, SampleStream, scene_files
-from clickseg3d_core.training.step import TrainingStep
+from clickseg3d_core.training.step import Batch, TrainingStep
 
 logger = logging.getLogger(__name__)
 
@@ -149,7 +149,7 @@ class Run:
         self.module.train()
         if self.step >= self.config.freeze_norm:
             freeze_norms(self.net)
-        loss, figures = self.module(samples, generator)
+        loss, figures = self.module(Batch(samples), generator)
         self.fabric.backward(loss)
         norm = self.fabric.clip_gradients(
             self.module,

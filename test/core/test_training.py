@@ -262,6 +262,11 @@ def test_schedule_rises_then_falls(run_config):
     assert rates[-1] < 0.02
 
 
+def test_training_in_bfloat16_runs_and_stays_finite(run_config, tmp_path):
+    train(run_config, ["steps=2", "precision=bf16-mixed"], tmp_path / "run")
+    assert np.isfinite([row["loss"] for row in rows_of(tmp_path / "run")]).all()
+
+
 def test_frozen_norms_keep_their_statistics(run_config, tmp_path):
     def statistics(*overrides):
         folder = train(
