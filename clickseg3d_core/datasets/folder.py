@@ -24,7 +24,7 @@ def folder_scenes(folder: Path) -> SceneSet:
     Raises:
         FileFormatError: if there is none, or two have one name.
     """
-    files = sorted(p for p in folder.glob("*") if p.suffix in (".npz", ".ply"))
+    files = sorted(p for p in folder.glob("[!.]*") if p.suffix in (".npz", ".ply"))
     paths = {path.stem: path for path in files}
     if not files:
         raise FileFormatError(f"{folder} holds no .npz or .ply scene")
