@@ -160,6 +160,11 @@ def convert(
         kept += was_there
         if on_scene is not None:
             on_scene(record.scene)
+    if not any(record.files for record in records):
+        raise FileFormatError(
+            f"nothing was written for {len(records)} scenes; tiles of {conversion.rules.tile} m "
+            "have too few points or no object"
+        )
     lists = _write_lists(records, conversion, out) if conversion.layout == "agile3d" else []
     write_checksums(records, lists, out)
     return ConversionReport(

@@ -12,10 +12,10 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from plyfile import PlyData, PlyParseError
 
 from clickseg3d_core.data.scene import Scene
 from clickseg3d_core.datasets.labels import count_of_ids, whole_numbers
+from clickseg3d_core.datasets.ply_rows import map_rows
 from clickseg3d_core.datasets.scene_set import SceneSet
 from clickseg3d_core.datasets.vocabularies import KITTI360
 from clickseg3d_core.errors import FileFormatError
@@ -78,10 +78,10 @@ def read_window(path: Path, dynamic: bool = True) -> Scene:
     Raises:
         FileFormatError: if a file is damaged or lacks a property.
     """
-    parts = [_read_columns(path)]
+    parts = [map_rows(path, _COLUMNS)]
     moving = path.parent.parent / "dynamic" / path.name
     if dynamic and moving.is_file():
-        parts.append(_read_columns(moving))
+        parts.append(map_rows(moving, _COLUMNS))
     columns = {name: np.concatenate([part[name] for part in parts]) for name in _COLUMNS}
     return _scene(
         np.stack([columns[axis] for axis in "xyz"], axis=1).astype(np.float32),
@@ -180,19 +180,3 @@ def _scene(
         class_names=KITTI360,
         semantic=classes.astype(np.int16),
     )
-
-
-def _read_columns(path: Path) -> dict[str, NDArray[np.generic]]:
-    """Columns of a window's file; the dynamic ones may be empty, which no cloud may be."""
-    try:
-        rows = PlyData.read(str(path))["vertex"].data
-    except OSError as error:
-        raise FileFormatError(f"{path} cannot be read ({error.strerror})") from error
-    except (PlyParseError, ValueError, IndexError, KeyError) as error:
-        raise FileFormatError(f"{path} is damaged or no PLY file of points ({error})") from error
-    missing = set(_COLUMNS) - set(rows.dtype.names)
-    if missing:
-        raise FileFormatError(
-            f"{path} lacks the properties {sorted(missing)}; test windows have no labels"
-        )
-    return {name: np.asarray(rows[name]) for name in _COLUMNS}

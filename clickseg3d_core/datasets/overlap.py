@@ -6,8 +6,8 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from plyfile import PlyData, PlyParseError
 
+from clickseg3d_core.datasets.ply_rows import map_rows
 from clickseg3d_core.datasets.scene_set import SceneSet
 from clickseg3d_core.errors import FileFormatError
 
@@ -49,14 +49,8 @@ def _cells(path: Path) -> set[tuple[int, int]]:
 
 def _sampled_xy(path: Path) -> NDArray[np.float64]:
     """(S, 2) metres; blocks of neighboring rows, so that a large file is not read whole."""
-    try:
-        rows = PlyData.read(str(path))["vertex"].data
-        xy = rows[["x", "y"]]
-    except OSError as error:
-        raise FileFormatError(f"{path} cannot be read ({error.strerror})") from error
-    except (PlyParseError, ValueError, IndexError, KeyError) as error:
-        raise FileFormatError(f"{path} is damaged or no PLY file of points ({error})") from error
+    rows = map_rows(path, ("x", "y"))
     if len(rows) > _BLOCKS * _BLOCK_ROWS:
         starts = np.linspace(0, len(rows) - _BLOCK_ROWS, _BLOCKS).astype(np.int64)
-        xy = xy[(starts[:, None] + np.arange(_BLOCK_ROWS)).ravel()]
-    return np.stack([xy["x"], xy["y"]], axis=1).astype(np.float64)
+        rows = rows[(starts[:, None] + np.arange(_BLOCK_ROWS)).ravel()]
+    return np.stack([rows["x"], rows["y"]], axis=1).astype(np.float64)

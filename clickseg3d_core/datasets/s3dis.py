@@ -83,12 +83,12 @@ def read_points(path: Path) -> NDArray[np.float64]:
         lines = path.read_bytes().decode("latin-1").split("\n")
     except OSError as error:
         raise FileFormatError(f"{path} cannot be read ({error.strerror})") from error
+    if not any(line.strip() for line in lines):
+        raise FileFormatError(f"{path} is empty; lines x y z r g b are needed")
     try:
         table = np.loadtxt(lines, dtype=np.float64, comments=None, ndmin=2)
     except ValueError:
         table = np.array([_parse_line(path, n, line) for n, line in _numbered(lines)])
-    if not table.size:
-        raise FileFormatError(f"{path} is empty; lines x y z r g b are needed")
     if table.shape[1] != _COLUMNS:
         raise FileFormatError(f"{path}:1: needs six numbers x y z r g b, got {table.shape[1]}")
     wrong = ~np.isfinite(table).all(axis=1)
