@@ -14,6 +14,7 @@ from torch.utils.data import Dataset
 
 from clickseg3d_core.data.augment import augment
 from clickseg3d_core.data.scene import Scene, load_scene
+from clickseg3d_core.edges import Edges, describe_edges
 from clickseg3d_core.errors import ConfigError
 from clickseg3d_core.model.features import input_features
 from clickseg3d_core.surface import describe_surface, path_costs
@@ -31,7 +32,8 @@ class Sample:
         coords: (V, 3) int64.
         centers: (V, 3) float32, voxel units.
         features: (V, C_in) float32.
-        graph: (V, V) sparse step costs.
+        graph: (V, V) sparse step costs over the surface.
+        edges: The same steps, for learned costs.
         instance: (V,) int64, 0 = unlabelled.
         instance_class: (M + 1,) int64, -1 = unknown.
         episodes: First clicks.
@@ -43,6 +45,7 @@ class Sample:
     centers: NDArray[np.float32]
     features: NDArray[np.float32]
     graph: csr_matrix
+    edges: Edges
     instance: NDArray[np.int64]
     instance_class: NDArray[np.int64]
     episodes: Episodes
@@ -142,6 +145,7 @@ def make_sample(
         centers=grid.centers,
         features=input_features(inputs, grid, surface),
         graph=surface.graph,
+        edges=describe_edges(grid, surface),
         instance=instance,
         instance_class=scene.instance_class.astype(np.int64),
         episodes=episodes,
