@@ -38,10 +38,11 @@ def kitti360_windows(source: Path, dynamic: bool = True) -> SceneSet:
         FileFormatError: if there is no window.
     """
     root = source / "data_3d_semantics"
-    files = sorted(root.glob("**/2013_05_28_drive_*_sync/static/[!.]*.ply"))
+    root = root / "train" if (root / "train").is_dir() else root  # test/ has no labels
+    files = sorted(root.glob("2013_05_28_drive_*_sync/static/[!.]*.ply"))
     if not files:
         raise FileFormatError(
-            f"{root} holds no train/2013_05_28_drive_<sequence>_sync/static/*.ply of KITTI-360"
+            f"{root} holds no 2013_05_28_drive_<sequence>_sync/static/*.ply of KITTI-360"
         )
     return SceneSet(
         dataset="kitti360",

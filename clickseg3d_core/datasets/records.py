@@ -18,8 +18,9 @@ from clickseg3d_core.datasets.text_files import read_json
 from clickseg3d_core.errors import ConfigError, FileFormatError
 
 CHECKSUMS = "SHA256SUMS"
-_SETTINGS = Path(".convert") / "settings.json"
-_RECORDS = Path(".convert") / "scenes"
+_FOLDER = ".convert"
+_SETTINGS = Path(_FOLDER) / "settings.json"
+_RECORDS = Path(_FOLDER) / "scenes"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -72,14 +73,17 @@ def check_settings(settings: Mapping[str, object], scenes: Iterable[str], out: P
         out: Output folder.
 
     Raises:
-        ConfigError: if the folder holds another conversion, or scenes that this one lacks.
+        ConfigError: if the folder holds something else, another conversion, or scenes that this
+            one lacks.
         FileFormatError: if the folder cannot be written or its settings cannot be read.
     """
+    path = out / _SETTINGS
+    if not path.exists() and out.is_dir() and {p.name for p in out.iterdir()} - {_FOLDER}:
+        raise ConfigError(f"{out} holds files that are no conversion; give another folder")
     try:
         (out / _RECORDS).mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise FileFormatError(f"{out / _RECORDS} cannot be made ({error.strerror})") from error
-    path = out / _SETTINGS
     if not path.exists():
         write_json(settings, path)
     before, now = read_json(path), json.loads(json.dumps(settings))

@@ -201,6 +201,8 @@ def test_folder_of_another_conversion_is_left_alone(scannet, tmp_path):
     with pytest.raises(ConfigError, match="raw data"):
         convert(conversion_of(scannet), scannet / "scans")
     assert contents(out) == before
+    with pytest.raises(ConfigError, match="files that are no conversion"):
+        convert(conversion_of(scannet), scannet)
     (out / ".convert" / "settings.json").write_text("{")
     with pytest.raises(FileFormatError, match=r"settings\.json"):
         convert(conversion_of(scannet), out)

@@ -456,6 +456,7 @@ def test_folder_reads_scenes_and_labelled_clouds(tmp_path):
         (np.array([0, 1, 3_000_000_000]), "at point 2"),
         (np.array(["a", "b", "c"]), "one number per point"),
         (np.zeros((3, 2)), "one number per point"),
+        (np.zeros(4), r"one id per point, 3, got the shape \(4,\)"),
     ],
 )
 def test_folder_refuses_ids_that_are_none(tmp_path, labels, message):
