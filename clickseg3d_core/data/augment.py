@@ -52,12 +52,7 @@ def _thin(scene: Scene, rng: np.random.Generator) -> Scene:
     keep = rng.random(len(scene.xyz)) < rng.uniform(0.3, 0.9)
     if keep.sum() < 1000:
         return scene
-    return replace(
-        scene,
-        xyz=scene.xyz[keep],
-        rgb=None if scene.rgb is None else scene.rgb[keep],
-        instance=scene.instance[keep],
-    )
+    return scene.take(keep)
 
 
 def _rotation(settings: AugmentConfig, rng: np.random.Generator) -> NDArray[np.float64]:

@@ -125,6 +125,7 @@ class Run:
             self.model_config.target_voxels,
             self.fabric.global_rank,
             self.fabric.world_size,
+            self.model_config.class_names,
         )
         rest = Subset(stream, range(self.step, self.config.steps))
         return DataLoader(

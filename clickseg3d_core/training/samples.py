@@ -12,6 +12,7 @@ from scipy.sparse import csr_matrix
 from scipy.spatial import cKDTree
 from torch.utils.data import Dataset
 
+from clickseg3d_core.classes import CLASS_NAMES
 from clickseg3d_core.data.augment import augment
 from clickseg3d_core.data.scene import Scene, load_scene
 from clickseg3d_core.edges import Edges, describe_edges
@@ -62,6 +63,7 @@ class SampleStream(Dataset[list[Sample]]):
         target_voxels: Aim of the automatic voxel size.
         rank: Number of this process.
         world: Number of processes.
+        class_names: Vocabulary of the model; scenes of another are translated by name.
     """
 
     def __init__(
@@ -71,9 +73,10 @@ class SampleStream(Dataset[list[Sample]]):
         target_voxels: int,
         rank: int = 0,
         world: int = 1,
+        class_names: tuple[str, ...] = CLASS_NAMES,
     ) -> None:
         self.config, self.inputs, self.target_voxels = config, inputs, target_voxels
-        self.rank, self.world = rank, world
+        self.rank, self.world, self.class_names = rank, world, class_names
         self.paths = scene_files(config.scenes)
 
     def __len__(self) -> int:
@@ -91,9 +94,8 @@ class SampleStream(Dataset[list[Sample]]):
         for attempt in range(8):
             path = self.paths[order[(place + attempt) % len(self.paths)]]
             rng = np.random.default_rng([self.config.seed, 2, number, attempt])
-            sample = make_sample(
-                load_scene(path), self.config, self.inputs, self.target_voxels, rng
-            )
+            scene = load_scene(path).with_classes(self.class_names)
+            sample = make_sample(scene, self.config, self.inputs, self.target_voxels, rng)
             if sample is not None:
                 return sample
         raise ConfigError(
@@ -108,7 +110,7 @@ def scene_files(folder: Path) -> list[Path]:
     Raises:
         ConfigError: if there is none.
     """
-    paths = sorted(folder.glob("*.npz"))
+    paths = sorted(folder.glob("[!.]*.npz"))
     if not paths:
         raise ConfigError(f"{folder} holds no .npz scene; `clickseg3d simulate` writes some")
     return paths

@@ -194,6 +194,21 @@ def test_augmentation_keeps_labels_with_points_and_can_drop_color(two_boxes, rng
         assert other == pytest.approx(2 * size, rel=1e-3)
 
 
+def test_scenes_of_another_vocabulary_are_translated_by_name(run_config, two_boxes):
+    scene = boxes_scene(two_boxes)
+    names = ("box", "unicorn", "floor")
+    classes = np.array([-1, 2, 0, 1], np.int16)
+    save_scene(
+        replace(scene, instance_class=classes, class_names=names),
+        run_config.parent / "scenes" / "a.npz",
+    )
+    config, model = read_config(run_config, [])
+    stream = SampleStream(config, model.inputs, model.target_voxels, class_names=model.class_names)
+    assert stream[0][0].instance_class.tolist() == [-1, 1, 19, -1]
+    own = SampleStream(config, model.inputs, model.target_voxels, class_names=names)
+    assert own[0][0].instance_class.tolist() == [-1, 2, 0, 1]
+
+
 def test_sample_stream_depends_on_the_step_only(run_config):
     config, model = read_config(run_config)
     first = SampleStream(config, model.inputs, model.target_voxels)[4][0]
