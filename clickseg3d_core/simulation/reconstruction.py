@@ -114,17 +114,17 @@ def voxel_graph(cell: NDArray[np.int64]) -> sparse.csr_matrix:
     low = cell - cell.min(axis=0) + 1
     spread = low.max(axis=0) + 2
     key = (low[:, 0] * spread[1] + low[:, 1]) * spread[2] + low[:, 2]
-    order = np.argsort(key)
+    order = np.argsort(key).astype(np.int32)
     ordered = key[order]
-    first, second = [], []
+    first, second = [np.arange(len(key), dtype=np.int32)], [np.arange(len(key), dtype=np.int32)]
     for i, j, k in _HALF:
         wanted = ordered + (i * spread[1] + j) * spread[2] + k
         place = np.minimum(np.searchsorted(ordered, wanted), len(key) - 1)
         found = np.flatnonzero(ordered[place] == wanted)
-        first.append(order[found])
-        second.append(order[place[found]])
-    one, two, own = np.concatenate(first), np.concatenate(second), np.arange(len(key))
-    rows, columns = np.concatenate([one, two, own]), np.concatenate([two, one, own])
+        one, two = order[found], order[place[found]]
+        first += [one, two]
+        second += [two, one]
+    rows, columns = np.concatenate(first), np.concatenate(second)
     weight = 1.0 / np.bincount(rows, minlength=len(key))
     return sparse.csr_matrix((weight[rows], (rows, columns)), shape=(len(key), len(key)))
 
@@ -166,14 +166,25 @@ def surviving(
     return np.asarray(keep & (rng.random(len(points)) >= lost))
 
 
-def crowding(points: FloatArray, cell: float = 0.15) -> FloatArray:
-    """(N,) how much surface is around each point: 0 on a plane, toward 1 in corners."""
+def hollowness(points: FloatArray, normal: FloatArray, cell: float = 0.15) -> FloatArray:
+    """(N,) how far the surface within some 1.5 cells rises in front of each point, 0 to 1.
+
+    A plane and an edge that sticks out have 0, the crease between floor and wall about 1.
+    """
     place = (points - points.min(axis=0)) / cell
-    filled = np.zeros(np.ceil(place.max(axis=0)).astype(int) + 1)
-    filled[tuple(place.astype(int).T)] = 1.0
-    share = ndimage.uniform_filter(filled, 3, mode="constant")
-    around = ndimage.map_coordinates(share, place.T - 0.5, order=1, mode="nearest")
-    return np.asarray(np.clip((around - 9 / 27) / (9 / 27), 0.0, 1.0))
+    shape = tuple(place.max(axis=0).astype(int) + 1)
+    flat = np.ravel_multi_index(tuple(place.astype(int).T), shape)
+    size = int(np.prod(shape))
+    count = np.bincount(flat, minlength=size)
+
+    def around(values: FloatArray) -> FloatArray:
+        mean = (np.bincount(flat, values, size) / np.maximum(count, 1)).reshape(shape)
+        wide = ndimage.uniform_filter(mean, 3, mode="constant")
+        return np.asarray(ndimage.map_coordinates(wide, place.T - 0.5, order=1, mode="nearest"))
+
+    filled = np.maximum(around(np.ones(len(points))), 1e-9)
+    center = np.stack([around(place[:, i]) / filled for i in range(3)], axis=1)
+    return np.asarray(np.clip(2.0 * np.einsum("ij,ij->i", center - place, normal), 0.0, 1.0))
 
 
 def fused_color(
@@ -192,7 +203,7 @@ def fused_color(
     """
     color = smooth(graph, rgb.astype(np.float64) * fused.gain, faults.blur)
     color = color + faults.grey * (color.mean(axis=1, keepdims=True) - color)
-    color = color * (1.0 - faults.corners * crowding(fused.points)[:, None])
+    color = color * (1.0 - faults.corners * hollowness(fused.points, fused.normal)[:, None])
     return np.asarray(np.clip(np.rint(color), 0, 255), dtype=np.uint8)
 
 
@@ -214,7 +225,7 @@ def annotated(
     """(V,) instance ids as an annotator leaves them who clicks over-segments.
 
     Each segment takes its most frequent id. An object of which under half is left keeps its own
-    points, unless it is swallowed; some objects are left out (0).
+    points, unless it is swallowed; some objects, no floor or wall, are left out (0).
     """
     instance = fused.instance
     ids = int(instance.max()) + 1
@@ -229,5 +240,6 @@ def annotated(
         left = np.bincount(instance[taken == instance], minlength=ids)
         spared = (left < 0.5 * had) & (rng.random(ids) >= faults.swallowed)
         instance = np.where(spared[instance], instance, taken)
-    gone = rng.random(ids) < faults.unlabelled
+    small = np.bincount(fused.instance, minlength=ids) < 0.1 * len(instance)
+    gone = small & (rng.random(ids) < faults.unlabelled)
     return np.asarray(np.where(gone[instance], 0, instance), dtype=np.int32)
