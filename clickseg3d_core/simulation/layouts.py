@@ -11,6 +11,7 @@ from clickseg3d_core.simulation import (
     appliances,
     bathroom,
     cabinets,
+    chairs,
     fixtures,
     furniture,
     gadgets,
@@ -134,9 +135,9 @@ def seats_of(table: Item, rng: Rng, share: float) -> list[tuple[float, float]]:
 def dining(rng: Rng, room: float) -> Group:
     """A table with up to ten chairs, mostly of one kind."""
     table = tables.dining_table(rng, room)
-    make: Chairs = seating.chair
+    make: Chairs = seating.table_chair
     if rng.random() < 0.85:
-        make = alike(seating.chair, rng)
+        make = alike(seating.table_chair, rng)
     return around(table, seats_of(table, rng, rng.uniform(0.55, 1.0)), rng, make)
 
 
@@ -169,7 +170,7 @@ def on_desk(desk: Item, rng: Rng) -> Group:
 def workplace(rng: Rng, room: float, desk: Item | None = None, seat: Chairs | None = None) -> Group:
     """A desk at the wall with screen, keyboard and chair."""
     desk = furniture.desk(rng) if desk is None else desk
-    make = seat or (seating.office_chair if rng.random() < 0.75 else seating.chair)
+    make = seat or (seating.office_chair if rng.random() < 0.75 else seating.table_chair)
     group = around(desk, [(0.0, rng.normal(0, 0.08))], rng, make)
     if rng.random() < 0.8:
         group += on_desk(desk, rng)
@@ -318,7 +319,7 @@ def lounge(rng: Rng, room: float) -> Group:
         group.append(at(table, rng.normal(0, 0.15), y, yaw=rng.normal(0, 0.08)))
     for side in (-1, 1):
         if rng.random() < 0.35:
-            chair = seating.sofa(rng)
+            chair = (chairs.wing_chair if rng.random() < 0.5 else chairs.lounge_chair)(rng)
             x = side * (max(table.mesh.extent[0] / 2, 0.4) + rng.uniform(0.6, 0.9))
             turn = side * (-np.pi / 2 + rng.uniform(-0.4, 0.4))
             group.append(at(chair, x, y - 0.1, yaw=turn))

@@ -8,7 +8,18 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from clickseg3d_core.simulation import appearance as paint
-from clickseg3d_core.simulation import fixtures, furniture, goods, seating, shapes, tableware
+from clickseg3d_core.simulation import (
+    appliances,
+    cabinets,
+    chairs,
+    fixtures,
+    furniture,
+    goods,
+    seating,
+    shapes,
+    tables,
+    tableware,
+)
 from clickseg3d_core.simulation.clutter import ClutterStyle, fill, random_style
 from clickseg3d_core.simulation.layouts import FREE_GROUPS, WALL_GROUPS, Group, Piece, half_width
 from clickseg3d_core.simulation.mesh import FloatArray, Mesh, rotation_z
@@ -55,17 +66,32 @@ def random_plan(rng: Rng) -> RoomPlan:
 def wall_pieces(plan: RoomPlan, source: ObjectSource) -> list[tuple[Maker, float]]:
     """Makers of furniture that stands against walls, with weights, for a purpose."""
     always: list[tuple[Maker, float]] = [
-        (furniture.cabinet, 1.0), (furniture.shelf, 1.0), (fixtures.floor_lamp, 0.5),
-        (furniture.wardrobe, 0.5), (fixtures.bin_, 0.5), (fixtures.box_pile, 0.4),
+        (furniture.cabinet, 0.6), (furniture.shelf, 0.6), (fixtures.floor_lamp, 0.5),
+        (furniture.wardrobe, 0.4), (cabinets.sideboard, 0.6), (cabinets.bookcase, 0.6),
+        (cabinets.wire_rack, 0.4), (cabinets.open_wardrobe, 0.4), (cabinets.glass_case, 0.25),
+        (cabinets.locker, 0.4), (cabinets.nightstand, 0.3), (tables.side_table, 0.3),
+        (chairs.bench, 0.15), (fixtures.bin_, 0.5), (fixtures.box_pile, 0.4),
         (seating.chair, 0.7), (_floor_plant, 0.5), (goods.backpack, 0.3), (fixtures.suitcase, 0.2),
         (source.indoor_furniture, 1.2 if source.library is not None else 0.0),
     ]  # fmt: skip
     special: dict[str, list[tuple[Maker, float]]] = {
-        "office": [(furniture.desk, 4.0), (furniture.shelf, 1.0), (furniture.wardrobe, 0.5)],
+        "office": [
+            (furniture.desk, 2.0),
+            (tables.plain_desk, 2.0),
+            (tables.corner_desk, 0.7),
+            (furniture.shelf, 1.0),
+            (furniture.wardrobe, 0.5),
+        ],
         "living": [(seating.sofa, 3.0), (furniture.table, 0.6), (furniture.cabinet, 1.0)],
         "bedroom": [(furniture.bed, 2.0), (furniture.wardrobe, 1.0), (furniture.desk, 0.8)],
-        "kitchen": [(furniture.counter, 3.0), (fixtures.appliance, 2.0)],
-        "bath": [(seating.toilet, 2.0), (fixtures.basin, 2.0), (fixtures.appliance, 0.8)],
+        "kitchen": [
+            (furniture.counter, 3.0),
+            (fixtures.appliance, 0.6),
+            (appliances.fridge, 0.7),
+            (appliances.stove, 0.5),
+            (appliances.washer, 0.4),
+        ],
+        "bath": [(seating.toilet, 2.0), (fixtures.basin, 2.0), (appliances.washer, 0.8)],
         "storage": [(furniture.shelf, 4.0), (fixtures.box_pile, 2.5)],
     }
     every = [pair for pairs in special.values() for pair in pairs]
@@ -210,25 +236,30 @@ class RoomBuilder:
         walls = WALL_GROUPS[self.plan.purpose]
         free = FREE_GROUPS.get(self.plan.purpose, ())
         x, y, _ = self.plan.size
-        for _ in range(count):
-            alone = len(free) > 0 and self.rng.random() < 0.4
+        for attempt in range(3 * count):
+            alone = len(free) > 0 and self.rng.random() < 0.45
             choice = free if alone else walls
             make = choice[int(self.rng.integers(len(choice)))]
             side = int(self.rng.integers(4))
             group = make(self.rng, (min(x, y) if alone else self.wall_length(side)) - 0.1)
-            for _ in range(8):
-                if alone:
-                    place = np.array([*(self.rng.uniform(-0.4, 0.4, 2) * [x, y]), 0.0])
-                    yaw = float(self.rng.integers(4) * np.pi / 2 + self.rng.normal(0, 0.06))
-                    done = self.arrange(group, place, yaw, None)
-                else:
-                    reach = half_width(group[0].item)
-                    most = max(self.wall_length(side) / 2 - reach - 0.02, 0.0)
-                    along = float(self.rng.uniform(-most, most))
-                    place, yaw = self.wall_frame(side, along, 0.0)
-                    done = self.arrange(group, place, yaw, side)
-                if done:
-                    break
+            count -= self._find_place(group, None if alone else side)
+            if count == 0 or attempt > 14:
+                break
+
+    def _find_place(self, group: Group, side: int | None) -> bool:
+        """Try places in the room, or along one wall, until a group fits."""
+        x, y, _ = self.plan.size
+        for _ in range(8):
+            if side is None:
+                place = np.array([*(self.rng.uniform(-0.4, 0.4, 2) * [x, y]), 0.0])
+                yaw = float(self.rng.integers(4) * np.pi / 2 + self.rng.normal(0, 0.06))
+            else:
+                most = max(self.wall_length(side) / 2 - half_width(group[0].item) - 0.02, 0.0)
+                along = float(self.rng.uniform(-most, most))
+                place, yaw = self.wall_frame(side, along, 0.0)
+            if self.arrange(group, place, yaw, side):
+                return True
+        return False
 
     def decorate(
         self,
@@ -248,14 +279,14 @@ class RoomBuilder:
         }.get(name, self.source.any_object)  # fmt: skip
         for support in item.supports:
             room = support.size[0] * support.size[1]
-            busy = self.plan.clutter * (0.4 if name in ("bed", "sofa") else 1.0)
-            if self.rng.random() > 0.25 + 0.7 * busy:
+            busy = self.plan.clutter * (0.4 if name in ("bed", "sofa", "chair") else 1.0)
+            if self.rng.random() > (0.05 if name == "chair" else 0.25) + 0.7 * busy:
                 continue
             most = max(1, int(min(10.0 + 25.0 * room, 60.0 * room) * (0.2 + 0.8 * busy)))
             style = random_style(self.rng, most)
             if name == "shelf" and self.rng.random() < 0.4:
                 make_one = self.books()
-                style = ClutterStyle(count=2 * most, stack=0.3, touch=0.6, topple=0.0)
+                style = ClutterStyle(count=most, stack=0.3, touch=0.6, topple=0.0)
                 fill(
                     self.builder,
                     support,
@@ -323,8 +354,9 @@ class RoomBuilder:
     def middle(self, count: int) -> None:
         """Furniture and things standing free."""
         makers: list[tuple[Maker, float]] = [
-            (furniture.table, 2.0), (lambda r: furniture.table(r, low=True), 1.5),
-            (seating.chair, 2.5), (seating.sofa, 0.8), (fixtures.bin_, 0.6), (goods.backpack, 0.5),
+            (furniture.table, 1.0), (tables.side_table, 0.7), (seating.chair, 3.0),
+            (lambda r: furniture.table(r, low=True), 1.5), (seating.sofa, 0.8),
+            (chairs.bean_bag, 0.2), (fixtures.bin_, 0.6), (goods.backpack, 0.5),
             (goods.cardboard, 1.0), (fixtures.suitcase, 0.4), (furniture.cabinet, 0.4),
             (goods.handbag, 0.4), (fixtures.box_pile, 0.4), (_floor_plant, 0.3),
             (self.source.any_object, 1.2), (furniture.desk, 0.5),
@@ -430,7 +462,7 @@ def build_room(rng: Rng, source: ObjectSource) -> tuple[World, RoomPlan, HeightM
         room.builder.add(fixtures.rug(rng), (rng.normal(0, x / 8), rng.normal(0, y / 8), 0.0))
     area = x * y
     busy = 0.3 + 0.7 * plan.clutter
-    room.groups(_upto(rng, 1, 3 + area * 0.2))
+    room.groups(_upto(rng, 1, 4 + area * 0.25))
     if rng.random() < 0.3:
         room.middle(_upto(rng, 1, 3 + area * 0.2 * busy))
     room.along_walls(_upto(rng, 2, 5 + (x + y) * 0.8 * busy))
