@@ -16,6 +16,7 @@ from rich.progress import Progress
 from rich.table import Table
 from rich.text import Text
 
+from clickseg3d_core.commands.evaluate import evaluate, score
 from clickseg3d_core.errors import ClickError, ClickSegError, ConfigError, FileFormatError
 
 if TYPE_CHECKING:
@@ -192,6 +193,10 @@ def demo(
 
     _make_folder(output)
     _print_demo(run_demo(output, checkpoint))
+
+
+app.command()(evaluate)
+app.command()(score)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

@@ -1,0 +1,1 @@
+"""Commands of `clickseg3d` that are not in `cli`."""
