@@ -16,7 +16,9 @@ from rich.progress import Progress
 from rich.table import Table
 from rich.text import Text
 
-from clickseg3d_core.commands.evaluate import evaluate, score
+from clickseg3d_core.commands.convert import convert
+from clickseg3d_core.commands.evaluate import evaluate
+from clickseg3d_core.commands.score import score
 from clickseg3d_core.errors import ClickError, ClickSegError, ConfigError, FileFormatError
 
 if TYPE_CHECKING:
@@ -195,6 +197,7 @@ def demo(
     _print_demo(run_demo(output, checkpoint))
 
 
+app.command()(convert)
 app.command()(evaluate)
 app.command()(score)
 

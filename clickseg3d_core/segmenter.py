@@ -11,14 +11,17 @@ from typing import Any, Literal
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from scipy.sparse import csr_matrix
 from scipy.spatial import cKDTree
 
-from clickseg3d_core.answer import build_segmentation
+from clickseg3d_core.answer import ClassEvidence, build_segmentation
 from clickseg3d_core.checkpoint import load_checkpoint, shipped_weights
+from clickseg3d_core.edges import describe_edges, edge_graph
 from clickseg3d_core.errors import CheckpointError, ClickError
 from clickseg3d_core.model.decoder import ClickQueries, SceneMemory
 from clickseg3d_core.model.features import input_features
 from clickseg3d_core.model.grid import VoxelBatch
+from clickseg3d_core.model.heads import edge_costs
 from clickseg3d_core.model.network import ClickSegmentationNet, merge_clicks
 from clickseg3d_core.surface import Surface, describe_surface, path_costs
 from clickseg3d_core.types import BACKGROUND_ID, Clicks, PointCloud, Segmentation
@@ -45,6 +48,8 @@ class Encoding:
         surface: Their normals and step graph.
         memory: Network features, on the segmenter's device.
         tree: Search tree over the voxel centers, voxel units.
+        graphs: (V, V) sparse step costs of each kind of path, see `ClickQueries`.
+        classes: (V, N_c) float32 log probability of each voxel's class, or None.
     """
 
     cloud: PointCloud
@@ -52,6 +57,8 @@ class Encoding:
     surface: Surface
     memory: SceneMemory
     tree: cKDTree
+    graphs: tuple[csr_matrix, ...]
+    classes: NDArray[np.float32] | None
     _paths: OrderedDict[int, NDArray[np.float32]] = field(default_factory=OrderedDict)
 
     @property
@@ -65,20 +72,19 @@ class Encoding:
         return len(self.grid)
 
     def paths_from(self, rows: NDArray[np.int64]) -> NDArray[np.float32]:
-        """Surface path costs from voxels, each computed once and remembered.
+        """Path costs from voxels, each computed once and remembered.
 
         Args:
             rows: (K,) int64 voxel rows.
 
         Returns:
-            (K, V) float32, voxel units.
+            (K, P, V) float32, voxel units.
         """
         new = np.array([r for r in dict.fromkeys(rows.tolist()) if r not in self._paths], np.int64)
         for start in range(0, len(new), _PATHS_AT_ONCE):  # the search works in float64
             part = new[start : start + _PATHS_AT_ONCE]
-            self._paths.update(
-                zip(part.tolist(), path_costs(self.surface.graph, part), strict=True)
-            )
+            kinds = np.stack([path_costs(graph, part) for graph in self.graphs], axis=1)
+            self._paths.update(zip(part.tolist(), kinds, strict=True))
         result = np.stack([self._paths[int(row)] for row in rows])
         while len(self._paths) > _KEPT_PATHS:
             self._paths.popitem(last=False)
@@ -148,8 +154,36 @@ class ClickSegmenter:
             torch.from_numpy(grid.centers).to(self.device),
         )[0]
         return Encoding(
-            cloud=cloud, grid=grid, surface=surface, memory=memory, tree=cKDTree(grid.centers)
+            cloud=cloud,
+            grid=grid,
+            surface=surface,
+            memory=memory,
+            tree=cKDTree(grid.centers),
+            graphs=self._graphs(grid, surface, memory),
+            classes=self._dense_classes(memory),
         )
+
+    def _graphs(
+        self, grid: VoxelGrid, surface: Surface, memory: SceneMemory
+    ) -> tuple[csr_matrix, ...]:
+        if not self.config.decoder.learned_paths:
+            return (surface.graph,)
+        edges = describe_edges(grid, surface)
+        logits = self.net.decoder.heads.edges(
+            memory.features,
+            torch.from_numpy(edges.pairs).to(self.device),
+            torch.from_numpy(edges.terms).to(self.device),
+        )
+        costs = edge_costs(logits, torch.from_numpy(edges.length).to(self.device))
+        return surface.graph, edge_graph(edges.pairs, costs.cpu().numpy(), len(grid))
+
+    def _dense_classes(self, memory: SceneMemory) -> NDArray[np.float32] | None:
+        decoder = self.config.decoder
+        if not (decoder.dense_classes and decoder.class_head):
+            return None
+        logits = self.net.decoder.heads.classes(memory.features)
+        classes: NDArray[np.float32] = logits.float().log_softmax(dim=1).cpu().numpy()
+        return classes
 
     @torch.no_grad()
     def segment(self, encoding: Encoding, clicks: Clicks) -> Segmentation:
@@ -165,14 +199,18 @@ class ClickSegmenter:
         rows = self._clicked_voxels(encoding, clicks)
         object_ids = np.unique(clicks.object_ids[clicks.object_ids != BACKGROUND_ID])
         if len(object_ids) == 0:
-            return build_segmentation(encoding.cloud, encoding.grid, clicks, rows, None, None, ())
+            return build_segmentation(encoding.cloud, encoding.grid, clicks, rows, None, None)
         queries = self._queries(encoding, clicks, rows, object_ids)
         output = self.net.decode(encoding.memory, queries, last_only=True)[-1]
         columns = int(queries.object_index.max()) + 1
         masks = merge_clicks(output.mask_logits, queries.object_index, columns)
         classes = None
         if output.class_logits is not None:
-            classes = output.class_logits.softmax(dim=1).cpu().numpy()
+            classes = ClassEvidence(
+                names=self.config.class_names,
+                clicks=output.class_logits.log_softmax(dim=1).cpu().numpy(),
+                voxels=encoding.classes,
+            )
         return build_segmentation(
             encoding.cloud,
             encoding.grid,
@@ -180,7 +218,6 @@ class ClickSegmenter:
             rows,
             self._with_background(masks).cpu().numpy(),
             classes,
-            self.config.class_names,
         )
 
     def info(self) -> dict[str, Any]:

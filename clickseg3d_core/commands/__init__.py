@@ -1,1 +1,1 @@
-"""Commands of `clickseg3d` that are not in `cli`."""
+"""Commands of the command line, one file each; `cli` registers them."""

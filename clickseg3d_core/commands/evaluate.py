@@ -1,4 +1,4 @@
-"""The commands `clickseg3d evaluate` and `clickseg3d score`."""
+"""`clickseg3d evaluate`."""
 
 from __future__ import annotations
 
@@ -80,6 +80,7 @@ def evaluate(
     from clickseg3d_core.evaluation.evaluate import evaluate as run
     from clickseg3d_core.evaluation.methods import MethodConfig
     from clickseg3d_core.evaluation.results import read_results
+    from clickseg3d_core.evaluation.show import summary_tables
     from clickseg3d_core.evaluation.work import Evaluation
 
     rules = _rules(protocol, clicks, protocol_voxel)
@@ -109,38 +110,9 @@ def evaluate(
     if path is None:
         _console.print("this share is done; the last process to end writes the results")
         return
-    _show(read_results(path))
+    for table in summary_tables(read_results(path)):
+        _console.print(table)
     _console.print(f"wrote {path}", markup=False)
-
-
-def score(
-    trace: Annotated[
-        list[Path],
-        typer.Argument(help="Trace of an evaluation, several parts of one, or AGILE3D's .csv."),
-    ],
-    json_out: Annotated[Path | None, typer.Option("--json", help="Write the figures here.")] = None,
-    csv_out: Annotated[
-        Path | None, typer.Option("--csv", help="Write AGILE3D's result file here.")
-    ] = None,
-    episodes: Annotated[
-        Path | None,
-        typer.Option(help="Folder in AGILE3D's layout whose list a .csv must agree with."),
-    ] = None,
-) -> None:
-    """Compute the figures of a trace again; needs no network and no scans."""
-    import json
-
-    from clickseg3d_core.atomic import replacing
-    from clickseg3d_core.evaluation.rescore import rescore
-
-    results = rescore(trace, csv_out, episodes)
-    if json_out is not None:
-        with replacing(json_out) as temporary:
-            temporary.write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
-    _show(results)
-    for path in (json_out, csv_out):
-        if path is not None:
-            _console.print(f"wrote {path}", markup=False)
 
 
 def _rules(name: str, clicks: int | None, protocol_voxel: str | None) -> Protocol:
@@ -200,10 +172,3 @@ def _about(
         except ValueError as error:
             raise ConfigError(f"--setting is written name=number, got {text!r}") from error
     return {"label": label, "trained_on": trained_on, "domain": domain, "settings": values}
-
-
-def _show(results: dict[str, Any]) -> None:
-    from clickseg3d_core.evaluation.show import summary_tables
-
-    for table in summary_tables(results):
-        _console.print(table)

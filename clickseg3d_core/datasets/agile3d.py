@@ -9,20 +9,28 @@ writes, tells the class of every instance, so that multi-object episodes have cl
 
 from __future__ import annotations
 
-import json
-from collections.abc import Mapping
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from clickseg3d_core.data.scene import Scene
-from clickseg3d_core.datasets.labels import count_of_ids, unlabelled_to_zero, whole_numbers
+from clickseg3d_core.datasets.labels import (
+    count_of_ids,
+    unlabelled_to_zero,
+    whole_number,
+    whole_numbers,
+)
+from clickseg3d_core.datasets.scene_set import SceneSet
+from clickseg3d_core.datasets.text_files import brief, read_json, read_lines
 from clickseg3d_core.errors import FileFormatError
 from clickseg3d_core.io import read_cloud
 
-Key = tuple[str, int]
+NO_COLOR = "no color"
+"""Comment in the PLY files of scans without color, whose R, G and B are 0."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
@@ -48,6 +56,54 @@ def scan_path(folder: Path, scene: str) -> Path:
 def crop_path(folder: Path, scene: str, object_id: int) -> Path:
     """File of the crop around one object."""
     return folder / "single" / "crops" / scene / f"{scene}_crop_{object_id}.ply"
+
+
+def agile3d_scenes(folder: Path) -> SceneSet:
+    """All scans of a folder in this layout, whatever the lists say.
+
+    Raises:
+        FileFormatError: if there is no scan, or the lists of classes are damaged.
+    """
+    paths = {path.stem: path for path in sorted((folder / "scans").glob("[!.]*.ply"))}
+    if not paths:
+        raise FileFormatError(f"{folder / 'scans'} holds no .ply file")
+    classes = known_classes(folder)
+    names = vocabulary(classes)
+    return SceneSet(
+        dataset="agile3d",
+        class_names=names,
+        paths=paths,
+        read_file=partial(_read_classed, classes=classes, class_names=names),
+    )
+
+
+def known_classes(folder: Path) -> dict[str, dict[int, str]]:
+    """Class of each label by scene: of instance_classes.json, else of the single-object list.
+
+    Where that list has crops, its ids are the crops' numbers, no labels, and tell nothing.
+
+    Raises:
+        FileFormatError: if a file is damaged.
+    """
+    path = folder / "instance_classes.json"
+    if path.exists():
+        return _read_instance_classes(path)
+    crops = (folder / "single" / "crops").is_dir()
+    listed = (folder / "single" / "object_ids.npy").exists()
+    return by_scene(read_single_list(folder)) if listed and not crops else {}
+
+
+def by_scene(rows: Iterable[SingleObject]) -> dict[str, dict[int, str]]:
+    """Class by scene and object id."""
+    classes: dict[str, dict[int, str]] = defaultdict(dict)
+    for row in rows:
+        classes[row.scene][row.object_id] = row.class_name
+    return dict(classes)
+
+
+def vocabulary(classes: Mapping[str, Mapping[int, str]]) -> tuple[str, ...]:
+    """All class names that occur, sorted."""
+    return tuple(sorted({name for c in classes.values() for name in c.values() if name}))
 
 
 def read_scan(
@@ -78,7 +134,7 @@ def read_scan(
             instance_class[instance_id] = class_names.index(name)
     return Scene(
         xyz=file.cloud.xyz.astype(np.float32),
-        rgb=file.cloud.rgb,
+        rgb=None if NO_COLOR in getattr(file.native, "comments", ()) else file.cloud.rgb,
         instance=instance,
         instance_class=instance_class,
         meta={"dataset": "agile3d", "scene": path.stem, "id_offset": offset},
@@ -95,9 +151,9 @@ def read_multi_list(path: Path) -> dict[str, tuple[str, tuple[int, ...]]]:
     Raises:
         FileFormatError: if an entry is not of the documented form.
     """
-    entries = _read_json(path)
+    entries = read_json(path)
     if not isinstance(entries, dict) or not entries:
-        raise FileFormatError(f"{path} must hold an object of episodes, got {_brief(entries)}")
+        raise FileFormatError(f"{path} must hold an object of episodes, got {brief(entries)}")
     return {key: _parse_entry(path, key, entry) for key, entry in entries.items()}
 
 
@@ -117,7 +173,7 @@ def read_single_list(folder: Path) -> tuple[SingleObject, ...]:
             f"{path} must be text of shape (n, 2), scene and object id, got {rows.dtype} "
             f"{rows.shape}"
         )
-    classes = _read_lines(folder / "single" / "object_classes.txt")
+    classes = read_lines(folder / "single" / "object_classes.txt")
     if len(classes) != len(rows):
         raise FileFormatError(
             f"{folder / 'single'}: object_ids.npy has {len(rows)} rows and object_classes.txt "
@@ -126,7 +182,7 @@ def read_single_list(folder: Path) -> tuple[SingleObject, ...]:
     return tuple(
         SingleObject(
             scene=str(scene),
-            object_id=parse_id(text, f"{path}: row {number}"),
+            object_id=whole_number(text, f"{path}: row {number}"),
             class_name=name.strip(),
         )
         for number, ((scene, text), name) in enumerate(
@@ -135,16 +191,14 @@ def read_single_list(folder: Path) -> tuple[SingleObject, ...]:
     )
 
 
-def read_instance_classes(folder: Path) -> dict[str, dict[int, str]]:
-    """Classes by scene and instance id, from instance_classes.json; empty without that file.
+def _read_classed(
+    path: Path, classes: Mapping[str, Mapping[int, str]], class_names: tuple[str, ...]
+) -> Scene:
+    return read_scan(path, 0, classes.get(path.stem, {}), class_names)
 
-    Raises:
-        FileFormatError: if the file is damaged.
-    """
-    path = folder / "instance_classes.json"
-    if not path.exists():
-        return {}
-    entries = _read_json(path)
+
+def _read_instance_classes(path: Path) -> dict[str, dict[int, str]]:
+    entries = read_json(path)
     try:
         return {
             scene: {int(i): str(name) for i, name in classes.items()}
@@ -154,55 +208,21 @@ def read_instance_classes(folder: Path) -> dict[str, dict[int, str]]:
         raise FileFormatError(f"{path} must map scene to id to class ({error})") from error
 
 
-def parse_id(value: object, where: str) -> int:
-    """An object id of a list: a whole number of 0 or more, often written like 13.0.
-
-    Raises:
-        FileFormatError: if it is something else.
-    """
-    try:
-        number = float(str(value))
-    except ValueError:
-        number = -1.0
-    if isinstance(value, bool) or not number.is_integer() or number < 0:
-        raise FileFormatError(f"{where}: an object id must be a whole number, got {value!r}")
-    return int(number)
-
-
 def _parse_entry(path: Path, key: str, entry: object) -> tuple[str, tuple[int, ...]]:
     scene, _, count = key.rpartition("_obj_")
     objects = entry.get("obj") if isinstance(entry, dict) else None
     if not scene or not count.isdecimal() or not isinstance(objects, dict):
         raise FileFormatError(
             f'{path}: an episode must be "<scene>_obj_<N>": {{"obj": {{"1": id, ...}}}}, got '
-            f"{key!r}: {_brief(entry)}"
+            f"{key!r}: {brief(entry)}"
         )
     if set(objects) != {str(i + 1) for i in range(int(count))} or not objects:
         raise FileFormatError(
             f"{path}: episode {key!r} must number its objects 1..{count}, got {sorted(objects)}"
         )
     ids = tuple(
-        parse_id(objects[str(i + 1)], f"{path}: episode {key!r}") for i in range(int(count))
+        whole_number(objects[str(i + 1)], f"{path}: episode {key!r}") for i in range(int(count))
     )
     if len(set(ids)) < len(ids):
         raise FileFormatError(f"{path}: episode {key!r} has an object twice, got {list(ids)}")
     return scene, ids
-
-
-def _read_json(path: Path) -> Any:
-    try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise FileFormatError(f"{path} is no readable JSON file ({error})") from error
-
-
-def _read_lines(path: Path) -> list[str]:
-    try:
-        return path.read_text(encoding="utf-8").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        raise FileFormatError(f"{path} cannot be read ({error})") from error
-
-
-def _brief(value: object) -> str:
-    text = repr(value)
-    return text if len(text) <= 60 else text[:57] + "..."

@@ -26,9 +26,15 @@ def object_sizes(scene: Scene) -> dict[int, int]:
 
 
 def draw_nearby(
-    scene: Scene, candidates: Sequence[int], most: int | None, rng: np.random.Generator
-) -> tuple[int, ...]:
-    """Draw a number N, an object, and the N - 1 objects nearest to it.
+    scene: Scene,
+    candidates: Sequence[int],
+    most: int | None,
+    rng: np.random.Generator,
+    *,
+    draws: int = 1,
+    reach: float = np.inf,
+) -> list[tuple[int, ...]]:
+    """Draw groups of nearby objects: an object, a number N, and the N - 1 objects nearest to it.
 
     Near is the gap between the nearest points of two objects, of each of which up to 2,000 evenly
     spaced points are looked at.
@@ -37,24 +43,36 @@ def draw_nearby(
         scene: The scan.
         candidates: Instance ids to draw from; each has points.
         most: N is uniform in 1..most, as far as there are candidates; None takes all of them.
-        rng: Source of the draw.
+        rng: Source of the draws.
+        draws: Groups, each around another object; fewer where there are fewer candidates.
+        reach: Objects farther than this from the first one are left out, metres.
 
     Returns:
-        Ids, ascending; empty without candidates.
+        Ids of each group, ascending; nothing without candidates.
     """
     ids = sorted(candidates)
     if most is None or not ids:
-        return tuple(ids)
-    count = int(rng.integers(1, min(most, len(ids)) + 1))
-    first = ids[int(rng.integers(len(ids)))]
-    rest = [i for i in ids if i != first]
-    if count == 1 or not rest:
-        return (first,)
+        return [tuple(ids)] if ids else []
     points = _points_by_id(scene, ids)
+    groups = []
+    for first in rng.permutation(ids)[:draws].tolist():
+        count = int(rng.integers(1, min(most, len(ids)) + 1))
+        near = _nearest(points, first, reach)[: count - 1] if count > 1 else []
+        groups.append(tuple(sorted([first, *near])))
+    return groups
+
+
+def _nearest(points: dict[int, NDArray[np.float32]], first: int, reach: float) -> list[int]:
+    """Ids of the other objects within reach, nearest first, equals by id."""
+    if not len(points[first]):
+        return []
     tree = cKDTree(points[first])
-    gaps = [float(np.min(tree.query(points[i])[0], initial=np.inf)) for i in rest]
-    near = sorted(zip(gaps, rest, strict=True))[: count - 1]
-    return tuple(sorted([first, *(i for _, i in near)]))
+    gaps = [
+        (float(np.min(tree.query(others)[0], initial=np.inf)), i)
+        for i, others in points.items()
+        if i != first
+    ]
+    return [i for gap, i in sorted(gaps) if gap <= reach]
 
 
 def _points_by_id(scene: Scene, ids: Sequence[int]) -> dict[int, NDArray[np.float32]]:

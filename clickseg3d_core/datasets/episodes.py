@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
@@ -14,12 +13,14 @@ import numpy as np
 from clickseg3d_core.data.scene import Scene
 from clickseg3d_core.datasets.agile3d import (
     SingleObject,
+    by_scene,
     crop_path,
-    read_instance_classes,
+    known_classes,
     read_multi_list,
     read_scan,
     read_single_list,
     scan_path,
+    vocabulary,
 )
 from clickseg3d_core.datasets.draw import draw_nearby, object_sizes, scene_rng
 from clickseg3d_core.datasets.folder import folder_scenes
@@ -159,7 +160,7 @@ def folder_episodes(
         if kind == "single":
             episodes += [_episode(scene, f"{name}_obj_{i}", name, (i,)) for i in ids]
         elif ids:
-            drawn = draw_nearby(scene, ids, max_objects, scene_rng(seed, name))
+            (drawn,) = draw_nearby(scene, ids, max_objects, scene_rng(seed, name))
             episodes.append(_episode(scene, f"{name}_obj_{len(drawn)}", name, drawn))
     return EpisodeSet(name=folder.name, kind=kind, episodes=tuple(episodes), read_scene=scenes.read)
 
@@ -172,10 +173,7 @@ def _episode(scene: Scene, key: str, name: str, ids: tuple[int, ...]) -> Episode
 def _multi_episodes(folder: Path) -> EpisodeSet:
     listed = read_multi_list(folder / "val_list.json")
     offset = int(any(0 in ids for _, ids in listed.values()))
-    classes = read_instance_classes(folder)
-    if not classes and not (folder / "single" / "crops").is_dir():
-        classes = _classes_of_list(folder)
-    shifted = _shift(classes, offset)
+    shifted = _shift(known_classes(folder), offset)
     episodes = tuple(
         _listed_episode(key, scene, tuple(i + offset for i in ids), shifted.get(scene, {}))
         for key, (scene, ids) in listed.items()
@@ -185,7 +183,7 @@ def _multi_episodes(folder: Path) -> EpisodeSet:
 
 def _single_episodes(folder: Path, rows: tuple[SingleObject, ...]) -> EpisodeSet:
     offset = int(any(row.object_id == 0 for row in rows))
-    classes = _shift(_by_scene(rows), offset)
+    classes = _shift(by_scene(rows), offset)
     episodes = tuple(
         _listed_episode(
             f"{row.scene}_obj_{row.object_id}",
@@ -213,7 +211,7 @@ def _crop_episodes(folder: Path, rows: tuple[SingleObject, ...]) -> EpisodeSet:
         for name, row in by_crop.items()
     )
     classes = {name: {1: row.class_name} for name, row in by_crop.items()}
-    read = partial(_read_named, paths, 0, classes, _vocabulary(classes))
+    read = partial(_read_named, paths, 0, classes, vocabulary(classes))
     return EpisodeSet(name=folder.name, kind="single", episodes=episodes, read_scene=read)
 
 
@@ -226,7 +224,7 @@ def _scan_set(
 ) -> EpisodeSet:
     paths = {episode.scene: scan_path(folder, episode.scene) for episode in episodes}
     _check_files(folder, paths)
-    read = partial(_read_named, paths, offset, classes, _vocabulary(classes))
+    read = partial(_read_named, paths, offset, classes, vocabulary(classes))
     return EpisodeSet(name=folder.name, kind=kind, episodes=episodes, read_scene=read)
 
 
@@ -249,25 +247,8 @@ def _listed_episode(
     return Episode(key=key, scene=scene, object_ids=ids, class_names=names)
 
 
-def _classes_of_list(folder: Path) -> dict[str, dict[int, str]]:
-    """Classes from the single-object list, which names labels where it has no crops."""
-    listed = (folder / "single" / "object_ids.npy").exists()
-    return _by_scene(read_single_list(folder)) if listed else {}
-
-
-def _by_scene(rows: tuple[SingleObject, ...]) -> dict[str, dict[int, str]]:
-    classes: dict[str, dict[int, str]] = defaultdict(dict)
-    for row in rows:
-        classes[row.scene][row.object_id] = row.class_name
-    return dict(classes)
-
-
 def _shift(classes: Mapping[str, Mapping[int, str]], offset: int) -> dict[str, dict[int, str]]:
     return {s: {i + offset: name for i, name in c.items()} for s, c in classes.items()}
-
-
-def _vocabulary(classes: Mapping[str, Mapping[int, str]]) -> tuple[str, ...]:
-    return tuple(sorted({name for c in classes.values() for name in c.values() if name}))
 
 
 def _check_files(folder: Path, paths: Mapping[str, Path]) -> None:

@@ -24,7 +24,7 @@ def folder_scenes(folder: Path) -> SceneSet:
     Raises:
         FileFormatError: if there is none, or two have one name.
     """
-    files = sorted(p for p in folder.glob("*") if p.suffix in (".npz", ".ply"))
+    files = sorted(p for p in folder.glob("[!.]*") if p.suffix in (".npz", ".ply"))
     paths = {path.stem: path for path in files}
     if not files:
         raise FileFormatError(f"{folder} holds no .npz or .ply scene")
@@ -56,6 +56,7 @@ def read_labelled(path: Path) -> Scene:
     file = read_cloud(path)
     name = next((n for n in _INSTANCE_NAMES if n in file.fields), None)
     if name is None:
+        _check_length(file)
         raise FileFormatError(
             f"{path} needs an id per point named {' or '.join(_INSTANCE_NAMES[:2])}, got "
             f"{sorted(file.fields)}"
@@ -102,6 +103,16 @@ def _is_scene_file(path: Path) -> bool:
             return {"instance_class", "meta"} <= set(getattr(data, "files", ()))
     except Exception as error:  # on damaged bytes numpy, zipfile and zlib raise a dozen classes
         raise FileFormatError(f"{path} is no readable .npz file ({error})") from error
+
+
+def _check_length(file: CloudFile) -> None:
+    arrays = file.native if isinstance(file.native, dict) else {}
+    name = next((n for n in _INSTANCE_NAMES if n in arrays), None)
+    if name is not None:
+        raise FileFormatError(
+            f"{file.path}: {name} must have one id per point, {len(file.cloud)}, got the shape "
+            f"{arrays[name].shape}"
+        )
 
 
 def _classes(file: CloudFile, instance: NDArray[np.int32]) -> NDArray[np.int16]:

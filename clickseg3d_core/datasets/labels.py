@@ -46,6 +46,25 @@ def whole_numbers(labels: NDArray[np.generic], path: Path, name: str) -> NDArray
     return labels.astype(np.int64)
 
 
+def whole_number(value: object, where: str) -> int:
+    """One id, often written like 13.0.
+
+    Args:
+        value: Number or text.
+        where: File and place, for messages.
+
+    Raises:
+        FileFormatError: if it is no whole number, negative or larger than any id.
+    """
+    try:
+        number = float(value) if isinstance(value, int | float | str) else np.nan
+    except (ValueError, OverflowError):
+        number = np.nan
+    if isinstance(value, bool) or not number.is_integer() or not 0 <= number <= _MAX_ID:
+        raise FileFormatError(f"{where}: an id must be a whole number of 0 or more, got {value!r}")
+    return int(number)
+
+
 def unlabelled_to_zero(ids: NDArray[np.int64]) -> NDArray[np.int32]:
     """(N,) ids with everything negative as 0, our mark of an unlabelled point."""
     return np.maximum(ids, 0).astype(np.int32)

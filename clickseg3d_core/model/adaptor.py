@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from clickseg3d_core.model.decoder_config import DecoderConfig
-from clickseg3d_core.model.geometry import RADIAL_TERMS, ClickView
+from clickseg3d_core.model.geometry import RIVAL_TERM, ClickView
 
 _FIRST_CUT = 240.0
 """Path cost at which an untrained mask head puts an object's border, in voxel units."""
@@ -20,12 +20,14 @@ class StageOutput:
     """Predictions of one stage.
 
     Attributes:
-        mask_logits: (K, V) float, one mask per click (eq. 5, transposed).
+        mask_logits: (K, V') float, one mask per click (eq. 5, transposed).
         class_logits: (K, N_c) float (eq. 6, transposed), or None without a class head.
+        rows: (V',) int64 finest voxels that the masks are of; None for all V of them.
     """
 
     mask_logits: Tensor
     class_logits: Tensor | None
+    rows: Tensor | None = None
 
 
 def joined(parts: list[StageOutput]) -> StageOutput:
@@ -36,6 +38,7 @@ def joined(parts: list[StageOutput]) -> StageOutput:
     return StageOutput(
         mask_logits=torch.cat([part.mask_logits for part in parts]),
         class_logits=torch.cat(classes) if classes else None,
+        rows=parts[0].rows,
     )
 
 
@@ -77,8 +80,8 @@ class QueryAdaptor(nn.Module):
 
         Args:
             queries: (K, C) Q_t.
-            features: (V, C) F^L.
-            view: Finest voxels as seen from the clicks.
+            features: (V', C) F^L of the voxels to predict on.
+            view: The same voxels as seen from the clicks.
             prototypes: (N_c, C) P_s.
 
         Returns:
@@ -116,4 +119,4 @@ def _start_as_path_cut(reach: nn.Linear) -> None:
     with torch.no_grad():
         reach.bias[0] = 2.0 * math.log1p(_FIRST_CUT)
         reach.bias[1 + 1] = -4.0  # log path / 2
-        reach.bias[1 + RADIAL_TERMS - 2] = 1.0  # log rival - log path
+        reach.bias[1 + RIVAL_TERM] = 1.0

@@ -7,7 +7,7 @@ queries for the next stage.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor, nn
@@ -17,14 +17,17 @@ from clickseg3d_core.model.adaptor import QueryAdaptor, StageOutput, joined
 from clickseg3d_core.model.decoder_config import DecoderConfig
 from clickseg3d_core.model.encoder import EncoderLevel
 from clickseg3d_core.model.geometry import (
-    RADIAL_TERMS,
     ClickView,
     fourier_angles,
     fourier_features,
     radial_terms,
     rival_costs,
 )
+from clickseg3d_core.model.heads import SceneHeads
 from clickseg3d_core.surface import PATH_LIMIT
+
+_MASK_RANGE = 4.0
+"""Logits of the stage before are clamped to this before they bias attention."""
 
 CLICKS_AT_ONCE = 64
 """Clicks that look at the scene at a time; bounds memory whatever the number of clicks."""
@@ -40,6 +43,7 @@ class LevelMemory:
         centers: (V_l, 3) float, voxel units.
         fourier: (2 A, V_l) float Fourier features of the centers.
         finest_row: (V_l,) int64, one finest voxel inside each level voxel.
+        coarse: (V_l,) int64, the voxel of the second finest level that each lies in, or holds.
     """
 
     keys: Tensor
@@ -47,6 +51,7 @@ class LevelMemory:
     centers: Tensor
     fourier: Tensor
     finest_row: Tensor
+    coarse: Tensor
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
@@ -58,12 +63,21 @@ class SceneMemory:
         features: (V, C) float, F^L projected to the decoder's width.
         centers: (V, 3) float, voxel units.
         fourier: (2 A, V) float.
+        votes: (V, 3) float, voted object centers, voxel units.
+        coarse_features: (V', C) float, F^L of the voxels that all stages but the last predict on.
     """
 
     levels: tuple[LevelMemory, ...]
     features: Tensor
     centers: Tensor
     fourier: Tensor
+    votes: Tensor
+    coarse_features: Tensor
+
+    @property
+    def coarse_level(self) -> LevelMemory:
+        """The second finest level, or the only one."""
+        return self.levels[max(len(self.levels) - 2, 0)]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
@@ -78,7 +92,8 @@ class ClickQueries:
         is_background: (K,) bool.
         episode: (K,) int64, clicks of different episodes do not see each other; training answers
             many independent episodes in one pass. All zero at inference.
-        paths: (K, V) float, surface path costs, voxel units.
+        paths: (K, P, V) float, path costs of each kind, voxel units: over the surface, then over
+            learned edges if the network has them.
     """
 
     rows: Tensor
@@ -99,6 +114,7 @@ class ClickToScene(nn.Module):
         self.query = nn.Linear(config.channels, config.channels)
         self.bias = nn.Linear(config.channels, config.heads * config.offset_terms)
         self.out = nn.Linear(config.channels, config.channels)
+        self.mask_gain = nn.Parameter(torch.zeros(config.heads)) if config.mask_bias else None
         nn.init.normal_(self.bias.weight, std=1e-3)
         nn.init.zeros_(self.bias.bias)
         # begin by looking along the surface, near for some heads, far for others
@@ -107,12 +123,23 @@ class ClickToScene(nn.Module):
             near[:, 4] = torch.linspace(1.0, 4.0, config.heads)
             near[:, 3] = torch.linspace(0.0, 3.0, config.heads)
 
-    def forward(self, queries: Tensor, level: LevelMemory, view: ClickView) -> Tensor:
-        """Update (K, C) queries from one level, as seen from the clicks."""
+    def forward(
+        self, queries: Tensor, level: LevelMemory, view: ClickView, before: Tensor | None
+    ) -> Tensor:
+        """Update queries from one level.
+
+        Args:
+            queries: (K, C).
+            level: V_l voxels.
+            view: The same voxels as seen from the clicks.
+            before: (K, V_l) mask logits of the stage before, or None.
+        """
         normed = self.norm(queries)
         q = _split_heads(self.query(normed), self.heads)  # (H, K, C/H)
         weights = self.bias(normed).view(len(queries), self.heads, -1)
         bias = view.linear(weights).transpose(0, 1)  # (H, K, V_l)
+        if before is not None and self.mask_gain is not None:
+            bias = bias + self.mask_gain[:, None, None] * before
         scores = torch.baddbmm(bias, q, level.keys, alpha=q.shape[2] ** -0.5)
         read = scores.softmax(dim=2) @ level.values  # (H, K, C/H)
         updated: Tensor = queries + self.out(_merge_heads(read))
@@ -127,7 +154,7 @@ class ClickToClick(nn.Module):
         self.heads = config.heads
         self.norm = nn.LayerNorm(config.channels)
         self.qkv = nn.Linear(config.channels, 3 * config.channels)
-        self.relation = nn.Linear(RADIAL_TERMS + 1, config.heads)
+        self.relation = nn.Linear(config.radial_terms + 1, config.heads)
         self.out = nn.Linear(config.channels, config.channels)
 
     def forward(self, queries: Tensor, relation: Tensor, visible: Tensor) -> Tensor:
@@ -135,7 +162,7 @@ class ClickToClick(nn.Module):
 
         Args:
             queries: (K, C).
-            relation: (K, K, RADIAL_TERMS + 1), each click as seen from each click.
+            relation: (K, K, T + 1), each click as seen from each click.
             visible: (K, K) bool, whether a click sees another.
         """
         q, k, v = self.qkv(self.norm(queries)).chunk(3, dim=1)
@@ -208,6 +235,7 @@ class ClickDecoder(nn.Module):
         adaptors = [QueryAdaptor(config, last=i + 1 == config.stages) for i in range(config.stages)]
         self.adaptors = nn.ModuleList(adaptors)
         self.prototypes = nn.Parameter(torch.randn(num_classes, width) * width**-0.5)
+        self.heads = SceneHeads(width, num_classes)
 
     def remember(self, levels: list[EncoderLevel], centers: Tensor) -> SceneMemory:
         """Prepare one cloud's encoder output for any number of later clicks.
@@ -217,15 +245,22 @@ class ClickDecoder(nn.Module):
             centers: (V, 3) float, voxel centers in voxel units.
         """
         read = levels[-len(self.stages) :]
-        memories = [self._level(i, level, centers) for i, level in enumerate(read)]
+        coarse_owner = read[max(len(read) - 2, 0)].finest_to_level
+        memories = [self._level(i, level, centers, coarse_owner) for i, level in enumerate(read)]
+        features = self.features(levels[-1].features)
+        coarse = memories[max(len(read) - 2, 0)].finest_row
         return SceneMemory(
             levels=tuple(memories),
-            features=self.features(levels[-1].features),
+            features=features,
             centers=centers,
             fourier=fourier_features(fourier_angles(centers, self.wavelengths)),
+            votes=self.heads.votes(features, centers),
+            coarse_features=features[coarse],
         )
 
-    def _level(self, index: int, level: EncoderLevel, centers: Tensor) -> LevelMemory:
+    def _level(
+        self, index: int, level: EncoderLevel, centers: Tensor, coarse_owner: Tensor
+    ) -> LevelMemory:
         count, owner = len(level.features), level.finest_to_level
         totals = centers.new_zeros(count, 3).index_add_(0, owner, centers)
         sizes = centers.new_zeros(count).index_add_(0, owner, torch.ones_like(centers[:, 0]))
@@ -241,6 +276,7 @@ class ClickDecoder(nn.Module):
             centers=level_centers,
             fourier=fourier_features(fourier_angles(level_centers, self.wavelengths)),
             finest_row=last_row,
+            coarse=coarse_owner[last_row],
         )
 
     def forward(
@@ -263,31 +299,56 @@ class ClickDecoder(nn.Module):
         outputs: list[StageOutput] = []
         for index, (stage, adaptor) in enumerate(zip(self.stages, self.adaptors, strict=True)):
             assert isinstance(stage, DecoderStage)
-            level = memory.levels[index]
-            finest = index + 1 == len(self.stages)
-            read = [
-                stage.click_to_scene(
-                    queries[part], level, views.of(None if finest else level, part)
-                )
-                for part in views.parts
-            ]
-            queries = stage(torch.cat(read), relation, visible)  # eq. 3
+            read = self._read(stage, queries, memory, index, views, outputs)
+            queries = stage(read, relation, visible)  # eq. 3
+            coarse = self.config.coarse_masks and index + 1 < len(self.stages)
+            level = memory.coarse_level if coarse else None
+            features = memory.coarse_features if coarse else memory.features
             adapted = [
-                adaptor(queries[part], memory.features, views.of(None, part), self.prototypes)
+                adaptor(queries[part], features, views.of(level, part), self.prototypes)
                 for part in views.parts
             ]
             queries = torch.cat([query for query, _ in adapted])  # eq. 4
             if last_only:
                 outputs.clear()
-            outputs.append(joined([output for _, output in adapted]))
+            output = joined([output for _, output in adapted])
+            outputs.append(replace(output, rows=None if level is None else level.finest_row))
         return outputs
+
+    def _read(
+        self,
+        stage: DecoderStage,
+        queries: Tensor,
+        memory: SceneMemory,
+        index: int,
+        views: ClickViews,
+        outputs: list[StageOutput],
+    ) -> Tensor:
+        """(K, C) queries after click-to-scene attention to level `index`."""
+        level = memory.levels[index]
+        seen = None if index + 1 == len(self.stages) else level
+        before = None
+        if outputs and self.config.mask_bias:
+            rows = level.finest_row if outputs[-1].rows is None else level.coarse
+            before = outputs[-1].mask_logits.detach()[:, rows].clamp(-_MASK_RANGE, _MASK_RANGE)
+        return torch.cat(
+            [
+                stage.click_to_scene(
+                    queries[part],
+                    level,
+                    views.of(seen, part),
+                    None if before is None else before[part],
+                )
+                for part in views.parts
+            ]
+        )
 
 
 class ClickViews:
     """Voxels as seen from the clicks, made for at most CLICKS_AT_ONCE clicks at a time.
 
-    What a click sees takes RADIAL_TERMS numbers per voxel. With few clicks it is made once and
-    kept; with many it is made anew where it is needed, which bounds memory.
+    What a click sees takes a dozen numbers per voxel. With few clicks it is made once and kept;
+    with many it is made anew where it is needed, which bounds memory.
 
     Args:
         config: Switches.
@@ -301,31 +362,37 @@ class ClickViews:
     ) -> None:
         self.config, self.memory, self.clicks = config, memory, clicks
         self.angles = fourier_angles(clicks.positions, wavelengths)
-        self.rival = rival_costs(clicks.paths, clicks.object_index, clicks.episode, PATH_LIMIT)
+        self.rivals = torch.stack(
+            [
+                rival_costs(path, clicks.object_index, clicks.episode, PATH_LIMIT)
+                for path in clicks.paths.unbind(1)
+            ],
+            dim=1,
+        )
         count = len(clicks.rows)
         self.parts = [slice(i, i + CLICKS_AT_ONCE) for i in range(0, count, CLICKS_AT_ONCE)]
-        self._finest: ClickView | None = None
+        self._kept: dict[int, ClickView] = {}
 
     def of(self, level: LevelMemory | None, part: slice) -> ClickView:
         """View of a coarse level, or of the finest voxels (None), from a part of the clicks."""
-        if level is not None:
-            return self._make(level.centers, level.fourier, level.finest_row, part)
         if len(self.parts) > 1:
-            return self._make(self.memory.centers, self.memory.fourier, None, part)
-        if self._finest is None:
-            self._finest = self._make(self.memory.centers, self.memory.fourier, None, part)
-        return self._finest
+            return self._make(level, part)
+        key = 0 if level is None else id(level)
+        if key not in self._kept:
+            self._kept[key] = self._make(level, part)
+        return self._kept[key]
 
     def relation(self) -> Tensor:
-        """(K, K, RADIAL_TERMS + 1): each click as seen from each click, and whether they agree."""
+        """(K, K, T + 1): each click as seen from each click, and whether they agree."""
         rows = self.clicks.rows
         seen = self._radial(self.memory.centers[rows], rows, slice(None)).transpose(1, 2)
         same = self.clicks.object_index[:, None] == self.clicks.object_index[None, :]
         return torch.cat([seen, same[:, :, None].to(seen.dtype)], dim=2)
 
-    def _make(
-        self, centers: Tensor, fourier: Tensor, rows: Tensor | None, part: slice
-    ) -> ClickView:
+    def _make(self, level: LevelMemory | None, part: slice) -> ClickView:
+        centers = self.memory.centers if level is None else level.centers
+        fourier = self.memory.fourier if level is None else level.fourier
+        rows = None if level is None else level.finest_row
         if not self.config.fourier_encoding:
             fourier = torch.zeros_like(fourier)
         return ClickView(
@@ -335,14 +402,22 @@ class ClickViews:
         )
 
     def _radial(self, centers: Tensor, rows: Tensor | None, part: slice) -> Tensor:
-        """(K', RADIAL_TERMS, V') of voxels at `centers`, which lie in the finest voxels `rows`."""
+        """(K', T, V') of voxels at `centers`, which lie in the finest voxels `rows`."""
         distance = torch.cdist(self.clicks.positions[part], centers)
-        path, rival = self.clicks.paths[part], self.rival[part]
+        paths, rivals = self.clicks.paths[part], self.rivals[part]
+        votes = self.memory.votes.detach()
+        vote_distance = None
         if rows is not None:
-            path, rival = path[:, rows], rival[:, rows]
+            paths, rivals = paths[:, :, rows], rivals[:, :, rows]
+        if self.config.votes:
+            seen = votes if rows is None else votes[rows]
+            vote_distance = torch.cdist(votes[self.clicks.rows[part]], seen)
         if not self.config.path_prior:
-            path, rival = distance.clamp(max=PATH_LIMIT), torch.full_like(rival, PATH_LIMIT)
-        return radial_terms(distance, path, rival)
+            straight = distance.clamp(max=PATH_LIMIT)[:, None]
+            paths = torch.cat([straight, paths[:, 1:]], dim=1)
+            free = torch.full_like(straight, PATH_LIMIT)
+            rivals = torch.cat([free, rivals[:, 1:]], dim=1)
+        return radial_terms(distance, paths, rivals, vote_distance)
 
 
 def _split_heads(x: Tensor, heads: int) -> Tensor:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from clickseg3d_core.errors import ConfigError
-from clickseg3d_core.model.geometry import RADIAL_TERMS
+from clickseg3d_core.model.geometry import DISTANCE_TERMS, PATH_TERMS, VOTE_TERMS
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -25,6 +25,15 @@ class DecoderConfig:
         mask_head: Table 4 row 6; off compares F^L with the query itself, without phi_m.
         query_adaptor: Table 4 row 7; off passes Q_t on as it is (eq. 4 becomes the identity).
         path_prior: Surface path costs among the radial terms; off leaves straight distances.
+        learned_paths: Path costs over learned edges (`model.heads`) among the radial terms.
+        votes: Distance of voted object centers (`model.heads`) among the radial terms.
+        mask_bias: The mask of the stage before biases click-to-scene attention (a soft form of the
+            masked attention of Cheng et al., "Mask2Former", CVPR 2022).
+        coarse_masks: All stages but the last predict on the voxels of the second finest level
+            only: their masks serve to pool E_p and to bias attention, which needs no detail, and a
+            click takes a third of the time. Off predicts on all voxels, as the paper has it.
+        dense_classes: An object's class is read from the voxels of its mask too (`model.heads`),
+            not from the clicks alone.
         fourier_encoding: Fourier features of voxel-to-click offsets; off leaves radial terms.
         background: What becomes of a point that no clicked object claims. The paper's argmax gives
             every point to somebody ("argmax"). "threshold" calls a point background where every
@@ -45,6 +54,11 @@ class DecoderConfig:
     mask_head: bool = True
     query_adaptor: bool = True
     path_prior: bool = True
+    learned_paths: bool = True
+    votes: bool = True
+    mask_bias: bool = True
+    coarse_masks: bool = True
+    dense_classes: bool = True
     fourier_encoding: bool = True
     background: Literal["threshold", "argmax"] = "threshold"
     background_logit: float = 0.0
@@ -56,6 +70,16 @@ class DecoderConfig:
             )
 
     @property
+    def path_kinds(self) -> int:
+        """Kinds of paths: over the surface, and over learned edges."""
+        return 1 + int(self.learned_paths)
+
+    @property
+    def radial_terms(self) -> int:
+        """Terms that depend on the distance between a voxel and a click."""
+        return DISTANCE_TERMS + self.path_kinds * PATH_TERMS + int(self.votes) * VOTE_TERMS
+
+    @property
     def offset_terms(self) -> int:
         """Terms that describe a voxel as seen from a click."""
-        return RADIAL_TERMS + 6 * len(self.wavelengths)
+        return self.radial_terms + 6 * len(self.wavelengths)

@@ -8,7 +8,8 @@ on rooms sees a street or a table in the same terms. Two kinds of terms:
   one matrix product of the voxels' Fourier features with the click's weights turned by its own
   position: relative as in rotary encodings, at the price of absolute ones.
 - Radial terms: straight distance, surface path cost, and how the path cost compares with that
-  from the nearest click of anything else.
+  from the nearest click of anything else; the same for paths over learned edges; and how far
+  apart the centers are for which voxel and clicked voxel vote.
 """
 
 from __future__ import annotations
@@ -21,7 +22,11 @@ from torch import Tensor
 
 from clickseg3d_core.surface import PATH_LIMIT
 
-RADIAL_TERMS = 8
+DISTANCE_TERMS = 2
+PATH_TERMS = 6
+VOTE_TERMS = 3
+RIVAL_TERM = 6
+"""Row of the surface path's log rival - log path."""
 
 
 def fourier_angles(positions: Tensor, wavelengths: Tensor) -> Tensor:
@@ -65,7 +70,7 @@ class ClickView:
     """The V voxels of one level as seen from K clicks.
 
     Attributes:
-        radial: (K, RADIAL_TERMS, V) float32.
+        radial: (K, T, V) float32.
         fourier: (2 A, V) float32 Fourier features of the voxels.
         click_angles: (K, A) float32 radians of the clicks.
     """
@@ -78,44 +83,62 @@ class ClickView:
         """Weighted sum of all terms.
 
         Args:
-            weights: (K, H, RADIAL_TERMS + 2 A), per click and head.
+            weights: (K, H, T + 2 A), per click and head.
 
         Returns:
             (K, H, V) float32.
         """
         with torch.autocast(weights.device.type, enabled=False):
             weights = weights.float()
-            turned = turned_weights(weights[..., RADIAL_TERMS:], self.click_angles)
+            terms = self.radial.shape[1]
+            turned = turned_weights(weights[..., terms:], self.click_angles)
             far = turned.flatten(0, 1) @ self.fourier  # (K H, V)
-            near = weights[..., :RADIAL_TERMS].contiguous()
+            near = weights[..., :terms].contiguous()
             return torch.baddbmm(far.view(*weights.shape[:2], -1), near, self.radial)
 
 
-def radial_terms(distance: Tensor, path: Tensor, rival: Tensor) -> Tensor:
+def radial_terms(
+    distance: Tensor, paths: Tensor, rivals: Tensor, vote_distance: Tensor | None
+) -> Tensor:
     """Radial terms of each voxel from each click.
 
     Args:
         distance: (K, V) straight distance, voxel units.
-        path: (K, V) surface path cost, voxel units, capped.
-        rival: (K, V) least path cost from any click of another object or of the background, capped.
+        paths: (K, P, V) path cost of each of P kinds, voxel units, capped.
+        rivals: (K, P, V) least path cost from any click of another object or of the background,
+            capped.
+        vote_distance: (K, V) between the centers that voxel and clicked voxel vote for, voxel
+            units; None leaves its terms out.
 
     Returns:
-        (K, RADIAL_TERMS, V) float32, each term of order 1.
+        (K, T, V) float32, each term of order 1: T = DISTANCE_TERMS + P PATH_TERMS + VOTE_TERMS.
     """
+    count = DISTANCE_TERMS + PATH_TERMS * paths.shape[1]
+    votes = 0 if vote_distance is None else VOTE_TERMS
+    terms = distance.new_empty(len(distance), count + votes, distance.shape[1])
+    path, rival = paths[:, 0], rivals[:, 0]
+    terms[:, 0] = torch.log1p(distance) / 2.0
+    terms[:, 2] = torch.exp(distance * (-1.0 / 12.0))
+    _fill_path_terms(terms, (1, 3, 4, 5, 6, 7), path, rival)
+    for kind in range(1, paths.shape[1]):
+        first = DISTANCE_TERMS + PATH_TERMS * kind
+        rows = tuple(range(first, first + PATH_TERMS))
+        _fill_path_terms(terms, rows, paths[:, kind], rivals[:, kind])
+    if vote_distance is not None:
+        terms[:, count] = torch.log1p(vote_distance) / 2.0
+        terms[:, count + 1] = torch.exp(vote_distance * (-1.0 / 4.0))
+        terms[:, count + 2] = torch.exp(vote_distance * (-1.0 / 16.0))
+    return terms
+
+
+def _fill_path_terms(terms: Tensor, rows: tuple[int, ...], path: Tensor, rival: Tensor) -> None:
     log_path = torch.log1p(path)
-    return torch.stack(
-        [
-            torch.log1p(distance) / 2.0,
-            log_path / 2.0,
-            torch.exp(-distance / 12.0),
-            torch.exp(-path / 25.0),
-            torch.exp(-path / 120.0),
-            path / PATH_LIMIT,
-            (torch.log1p(rival) - log_path).clamp(-2.0, 2.0),
-            (path >= PATH_LIMIT).to(path.dtype),
-        ],
-        dim=1,
-    )
+    terms[:, rows[0]] = log_path / 2.0
+    terms[:, rows[1]] = torch.exp(path * (-1.0 / 25.0))
+    terms[:, rows[2]] = torch.exp(path * (-1.0 / 120.0))
+    terms[:, rows[3]] = path / PATH_LIMIT
+    terms[:, rows[4]] = (torch.log1p(rival) - log_path).clamp(-2.0, 2.0)
+    terms[:, rows[5]] = (path >= PATH_LIMIT).to(path.dtype)
 
 
 def rival_costs(path: Tensor, object_index: Tensor, episode: Tensor, limit: float) -> Tensor:

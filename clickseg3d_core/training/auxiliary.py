@@ -1,21 +1,14 @@
-"""Dense losses on F^L that teach the backbone from scratch.
-
-The paper starts from a Point Transformer V3 that was pre-trained for semantic segmentation. Without
-one, a few dozen clicks a scene say too little to a backbone; these heads let every voxel speak: its
-class, as in that pre-training, and the way to the center of its object (as in Jiang et al.,
-"PointGroup", CVPR 2020). They are dropped after training.
-"""
+"""Dense losses on F^L, which teach the heads of `model.heads` and through them the backbone."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional
 
-_OFFSET_UNIT = 16.0
-"""Voxels per unit of the predicted offset."""
+from clickseg3d_core.model.heads import VOTE_UNIT
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -25,61 +18,81 @@ class AuxiliaryConfig:
     Attributes:
         semantic: Cross-entropy of every voxel's class.
         center: Smooth L1 distance to the center of the voxel's object.
+        affinity: Binary cross-entropy of every edge: both ends of one object, or not.
+        border: How much more an edge between two objects counts than one within; they are rare.
     """
 
     semantic: float = 0.5
     center: float = 0.5
+    affinity: float = 1.0
+    border: float = 4.0
 
 
-class AuxiliaryHeads(nn.Module):
-    """Class and center offset of every voxel.
+@dataclass(frozen=True, kw_only=True, slots=True, eq=False)
+class DensePredictions:
+    """What the heads say about one cloud.
 
-    Args:
-        channels: Width C of F^L as the decoder sees it.
-        num_classes: N_c.
+    Attributes:
+        classes: (V, N_c) class logits.
+        votes: (V, 3) voted object centers, voxel units.
+        edges: (E,) affinity logits.
     """
 
-    def __init__(self, channels: int, num_classes: int) -> None:
-        super().__init__()
-        self.semantic = nn.Linear(channels, num_classes)
-        self.center = nn.Sequential(
-            nn.Linear(channels, channels), nn.GELU(), nn.Linear(channels, 3)
-        )
+    classes: Tensor
+    votes: Tensor
+    edges: Tensor
 
-    def forward(
-        self,
-        features: Tensor,
-        centers: Tensor,
-        instance: Tensor,
-        instance_class: Tensor,
-        weights: AuxiliaryConfig,
-    ) -> tuple[Tensor, dict[str, float]]:
-        """Weighted loss of one cloud, and its terms for the log.
 
-        Large objects count by the square root of their size, so that a wall does not drown a cup.
+def dense_loss(
+    predictions: DensePredictions,
+    centers: Tensor,
+    pairs: Tensor,
+    instance: Tensor,
+    instance_class: Tensor,
+    weights: AuxiliaryConfig,
+) -> tuple[Tensor, dict[str, float]]:
+    """Weighted loss of one cloud, and its terms for the log.
 
-        Args:
-            features: (V, C) F^L.
-            centers: (V, 3) float, voxel centers, voxel units.
-            instance: (V,) int64, 0 = unlabelled.
-            instance_class: (M + 1,) int64, -1 = unknown.
-            weights: Of the two losses.
-        """
-        known = instance > 0
-        features, centers, instance = features[known], centers[known], instance[known]
-        sizes = torch.bincount(instance, minlength=len(instance_class)).clamp(min=1).to(features)
-        share = sizes[instance] ** -0.5
-        share = share / share.sum()
-        classes = instance_class[instance]
-        entropy = functional.cross_entropy(
-            self.semantic(features).float(), classes, ignore_index=-1, reduction="none"
-        )
-        semantic = (entropy * share).sum()
-        sums = centers.new_zeros(len(sizes), 3).index_add_(0, instance, centers)
-        offset = ((sums / sizes[:, None])[instance] - centers) / _OFFSET_UNIT
-        distance = functional.smooth_l1_loss(
-            self.center(features).float(), offset, reduction="none"
-        ).sum(dim=1)
-        center = (distance * share).sum()
-        loss: Tensor = weights.semantic * semantic + weights.center * center
-        return loss, {"semantic": float(semantic.detach()), "center": float(center.detach())}
+    Voxels of large objects count by the square root of the object's size, so that a wall does not
+    drown a cup.
+
+    Args:
+        predictions: Of the heads.
+        centers: (V, 3) float, voxel centers, voxel units.
+        pairs: (E, 2) int64 voxel rows.
+        instance: (V,) int64, 0 = unlabelled.
+        instance_class: (M + 1,) int64, -1 = unknown.
+        weights: Of the losses.
+    """
+    known = instance > 0
+    owner = instance[known]
+    sizes = torch.bincount(owner, minlength=len(instance_class)).clamp(min=1).to(centers)
+    share = sizes[owner] ** -0.5
+    share = share / share.sum()
+    entropy = functional.cross_entropy(
+        predictions.classes[known].float(),
+        instance_class[owner],
+        ignore_index=-1,
+        reduction="none",
+    )
+    sums = centers.new_zeros(len(sizes), 3).index_add_(0, owner, centers[known])
+    wanted = (sums / sizes[:, None])[owner]
+    distance = functional.smooth_l1_loss(
+        predictions.votes[known].float() / VOTE_UNIT, wanted / VOTE_UNIT, reduction="none"
+    ).sum(dim=1)
+    semantic, center = (entropy * share).sum(), (distance * share).sum()
+    affinity = _affinity_loss(predictions.edges.float(), instance[pairs], weights.border)
+    loss: Tensor = (
+        weights.semantic * semantic + weights.center * center + weights.affinity * affinity
+    )
+    terms = {"semantic": semantic, "center": center, "affinity": affinity}
+    return loss, {name: float(term.detach()) for name, term in terms.items()}
+
+
+def _affinity_loss(logits: Tensor, ends: Tensor, border: float) -> Tensor:
+    """Weighted mean over edges with labels at both (E, 2) ends."""
+    known = (ends > 0).all(dim=1)
+    same = (ends[:, 0] == ends[:, 1]).to(logits)
+    weight = torch.where(same > 0, 1.0, border) * known
+    entropy = functional.binary_cross_entropy_with_logits(logits, same, reduction="none")
+    return (entropy * weight).sum() / weight.sum().clamp(min=1.0)

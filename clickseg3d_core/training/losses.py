@@ -65,12 +65,14 @@ def segmentation_loss(
     Returns:
         The loss, and each term of the last stage for the log.
     """
-    masks = targets.masks[targets.counted][:, targets.known]
-    total = masks.new_zeros(())
+    total = targets.masks.new_zeros(())
     terms: dict[str, float] = {}
     for output in outputs:
         merged = merge_clicks(output.mask_logits.float(), object_index, len(targets.masks))
-        logits = merged[targets.counted][:, targets.known]
+        wanted, known = targets.masks, targets.known
+        if output.rows is not None:
+            wanted, known = wanted[:, output.rows], known[output.rows]
+        masks, logits = wanted[targets.counted][:, known], merged[targets.counted][:, known]
         bce, region = binary_cross_entropy(logits, masks).mean(), dice(logits, masks).mean()
         total = total + weights.bce * bce + weights.dice * region
         terms = {"bce": float(bce.detach()), "dice": float(region.detach())}

@@ -120,6 +120,7 @@ class Run:
             self.model_config.target_voxels,
             self.fabric.global_rank,
             self.fabric.world_size,
+            self.model_config.class_names,
         )
         rest = Subset(stream, range(self.step, self.config.steps))
         return DataLoader(
@@ -199,7 +200,6 @@ class Run:
             "seconds": self.seconds,
             "net": self.net.state_dict(),
             "average": self.average.state_dict(),
-            "auxiliary": self.training_step.auxiliary.state_dict(),
             "optimizer": self.optimizer.state_dict(),
             "model": json.dumps(to_dict(self.model_config)),
         }
@@ -235,7 +235,6 @@ class Run:
             )
         load_weights(self.net, state["net"], str(path))
         load_weights(self.average, state["average"], str(path))
-        self.training_step.auxiliary.load_state_dict(state["auxiliary"])
         self.optimizer.load_state_dict(state["optimizer"])
         self.step, self.seconds = int(state["step"]), float(state["seconds"])
         _drop_later_rows(self.config.output / METRICS_FILE, self.step)

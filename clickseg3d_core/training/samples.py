@@ -12,8 +12,10 @@ from scipy.sparse import csr_matrix
 from scipy.spatial import cKDTree
 from torch.utils.data import Dataset
 
+from clickseg3d_core.classes import CLASS_NAMES
 from clickseg3d_core.data.augment import augment
 from clickseg3d_core.data.scene import Scene, load_scene
+from clickseg3d_core.edges import Edges, describe_edges
 from clickseg3d_core.errors import ConfigError
 from clickseg3d_core.model.features import input_features
 from clickseg3d_core.surface import describe_surface, path_costs
@@ -31,7 +33,8 @@ class Sample:
         coords: (V, 3) int64.
         centers: (V, 3) float32, voxel units.
         features: (V, C_in) float32.
-        graph: (V, V) sparse step costs.
+        graph: (V, V) sparse step costs over the surface.
+        edges: The same steps, for learned costs.
         instance: (V,) int64, 0 = unlabelled.
         instance_class: (M + 1,) int64, -1 = unknown.
         episodes: First clicks.
@@ -43,6 +46,7 @@ class Sample:
     centers: NDArray[np.float32]
     features: NDArray[np.float32]
     graph: csr_matrix
+    edges: Edges
     instance: NDArray[np.int64]
     instance_class: NDArray[np.int64]
     episodes: Episodes
@@ -59,6 +63,7 @@ class SampleStream(Dataset[list[Sample]]):
         target_voxels: Aim of the automatic voxel size.
         rank: Number of this process.
         world: Number of processes.
+        class_names: Vocabulary of the model; scenes of another are translated by name.
     """
 
     def __init__(
@@ -68,9 +73,10 @@ class SampleStream(Dataset[list[Sample]]):
         target_voxels: int,
         rank: int = 0,
         world: int = 1,
+        class_names: tuple[str, ...] = CLASS_NAMES,
     ) -> None:
         self.config, self.inputs, self.target_voxels = config, inputs, target_voxels
-        self.rank, self.world = rank, world
+        self.rank, self.world, self.class_names = rank, world, class_names
         self.paths = scene_files(config.scenes)
 
     def __len__(self) -> int:
@@ -88,9 +94,8 @@ class SampleStream(Dataset[list[Sample]]):
         for attempt in range(8):
             path = self.paths[order[(place + attempt) % len(self.paths)]]
             rng = np.random.default_rng([self.config.seed, 2, number, attempt])
-            sample = make_sample(
-                load_scene(path), self.config, self.inputs, self.target_voxels, rng
-            )
+            scene = load_scene(path).with_classes(self.class_names)
+            sample = make_sample(scene, self.config, self.inputs, self.target_voxels, rng)
             if sample is not None:
                 return sample
         raise ConfigError(
@@ -105,7 +110,7 @@ def scene_files(folder: Path) -> list[Path]:
     Raises:
         ConfigError: if there is none.
     """
-    paths = sorted(folder.glob("*.npz"))
+    paths = sorted(folder.glob("[!.]*.npz"))
     if not paths:
         raise ConfigError(f"{folder} holds no .npz scene; `clickseg3d simulate` writes some")
     return paths
@@ -142,6 +147,7 @@ def make_sample(
         centers=grid.centers,
         features=input_features(inputs, grid, surface),
         graph=surface.graph,
+        edges=describe_edges(grid, surface),
         instance=instance,
         instance_class=scene.instance_class.astype(np.int64),
         episodes=episodes,

@@ -5,17 +5,40 @@ from __future__ import annotations
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from scipy.sparse import csr_matrix
 from torch import Tensor, nn
 
+from clickseg3d_core.edges import edge_graph
 from clickseg3d_core.model.decoder import ClickQueries, SceneMemory
 from clickseg3d_core.model.grid import VoxelBatch
+from clickseg3d_core.model.heads import edge_costs
 from clickseg3d_core.model.network import ClickSegmentationNet, merge_clicks
 from clickseg3d_core.surface import path_costs
-from clickseg3d_core.training.auxiliary import AuxiliaryHeads
+from clickseg3d_core.training.auxiliary import DensePredictions, dense_loss
 from clickseg3d_core.training.config import TrainConfig
 from clickseg3d_core.training.episodes import Episodes, corrected
 from clickseg3d_core.training.losses import Targets, best_of, mask_iou, segmentation_loss
 from clickseg3d_core.training.samples import Sample
+
+
+class PathBook:
+    """Path costs from clicked voxels, each found once.
+
+    Args:
+        sample: Holds the surface graph and the paths of the first clicks over it.
+        learned: (V, V) costs over learned edges, or None.
+    """
+
+    def __init__(self, sample: Sample, learned: csr_matrix | None) -> None:
+        self._graphs = [sample.graph] if learned is None else [sample.graph, learned]
+        self._known = [dict(sample.paths), {}][: len(self._graphs)]
+
+    def of(self, rows: NDArray[np.int64]) -> NDArray[np.float32]:
+        """(K,) voxel rows -> (K, P, V) float32, voxel units."""
+        for graph, known in zip(self._graphs, self._known, strict=True):
+            new = np.array([r for r in dict.fromkeys(rows.tolist()) if r not in known], np.int64)
+            known.update(zip(new.tolist(), path_costs(graph, new), strict=True))
+        return np.stack([[known[int(row)] for known in self._known] for row in rows])
 
 
 class TrainingStep(nn.Module):
@@ -30,7 +53,6 @@ class TrainingStep(nn.Module):
         super().__init__()
         self.net = net
         self.config = config
-        self.auxiliary = AuxiliaryHeads(net.config.decoder.channels, len(net.config.class_names))
 
     def forward(
         self, samples: list[Sample], generator: torch.Generator
@@ -70,8 +92,9 @@ class TrainingStep(nn.Module):
     def _sample_loss(self, memory: SceneMemory, sample: Sample) -> tuple[Tensor, dict[str, float]]:
         rng = np.random.default_rng(sample.seed)
         settings = self.config.clicks
+        dense = self._dense(memory, sample)
+        paths = PathBook(sample, self._learned_graph(dense.edges, sample))
         episodes = sample.episodes
-        paths = dict(sample.paths)
         for _ in range(settings.rounds):
             if rng.random() >= settings.correct:
                 break
@@ -83,15 +106,36 @@ class TrainingStep(nn.Module):
         targets = self._targets(sample, episodes)
         outputs = self.net.decode(memory, queries)
         loss, log = segmentation_loss(outputs, queries.object_index, targets, self.config.loss)
-        dense, terms = self.auxiliary(
-            memory.features,
+        device = self._place()
+        extra, terms = dense_loss(
+            dense,
             memory.centers,
-            torch.from_numpy(sample.instance).to(self._place()),
-            torch.from_numpy(sample.instance_class).to(self._place()),
+            torch.from_numpy(sample.edges.pairs).to(device),
+            torch.from_numpy(sample.instance).to(device),
+            torch.from_numpy(sample.instance_class).to(device),
             self.config.auxiliary,
         )
-        loss, log = loss + dense, log | terms
+        loss, log = loss + extra, log | terms
         return loss, log | self._figures(outputs[-1].mask_logits, queries, targets, episodes)
+
+    def _dense(self, memory: SceneMemory, sample: Sample) -> DensePredictions:
+        heads, device = self.net.decoder.heads, self._place()
+        return DensePredictions(
+            classes=heads.classes(memory.features),
+            votes=memory.votes,
+            edges=heads.edges(
+                memory.features,
+                torch.from_numpy(sample.edges.pairs).to(device),
+                torch.from_numpy(sample.edges.terms).to(device),
+            ),
+        )
+
+    def _learned_graph(self, logits: Tensor, sample: Sample) -> csr_matrix | None:
+        if not self.net.config.decoder.learned_paths:
+            return None
+        length = torch.from_numpy(sample.edges.length).to(logits.device)
+        costs = edge_costs(logits.detach(), length).cpu().numpy()
+        return edge_graph(sample.edges.pairs, costs, len(sample.coords))
 
     @torch.no_grad()
     def _answers(
@@ -99,7 +143,7 @@ class TrainingStep(nn.Module):
         memory: SceneMemory,
         sample: Sample,
         episodes: Episodes,
-        paths: dict[int, NDArray[np.float32]],
+        paths: PathBook,
     ) -> NDArray[np.int64]:
         """(E, V) current answer of every episode: instance ids, 0 = background."""
         queries = self._queries(sample, episodes, paths)
@@ -117,21 +161,15 @@ class TrainingStep(nn.Module):
         ]
         return torch.stack(answers).cpu().numpy()
 
-    def _queries(
-        self, sample: Sample, episodes: Episodes, paths: dict[int, NDArray[np.float32]]
-    ) -> ClickQueries:
+    def _queries(self, sample: Sample, episodes: Episodes, paths: PathBook) -> ClickQueries:
         device = self._place()
-        new = np.array([r for r in set(episodes.rows.tolist()) if r not in paths], dtype=np.int64)
-        for row, costs in zip(new, path_costs(sample.graph, new), strict=True):
-            paths[int(row)] = costs
-        stacked = np.stack([paths[int(row)] for row in episodes.rows])
         return ClickQueries(
             rows=torch.from_numpy(episodes.rows).to(device),
             positions=torch.from_numpy(sample.centers[episodes.rows]).to(device),
             object_index=torch.from_numpy(episodes.object_index()).to(device),
             is_background=torch.from_numpy(episodes.is_background).to(device),
             episode=torch.from_numpy(episodes.episode).to(device),
-            paths=torch.from_numpy(stacked).to(device),
+            paths=torch.from_numpy(paths.of(episodes.rows)).to(device),
         )
 
     def _targets(self, sample: Sample, episodes: Episodes) -> Targets:

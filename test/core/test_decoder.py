@@ -32,16 +32,18 @@ def encoded(net, cloud, size=0.05):
     return grid, surface, net.encode(batch, features, torch.from_numpy(grid.centers))[0]
 
 
-def queries(grid, surface, rows, objects, background=None, episode=None):
+def queries(grid, surface, rows, objects, background=None, episode=None, kinds=2):
     rows = np.array(rows)
     k = len(rows)
+    surface_paths = path_costs(surface.graph, rows)
+    learned = np.minimum(surface_paths * 1.5, 512.0)  # any second kind of path
     return ClickQueries(
         rows=torch.from_numpy(rows),
         positions=torch.from_numpy(grid.centers[rows]),
         object_index=torch.tensor(objects),
         is_background=torch.tensor(background or [False] * k),
         episode=torch.tensor(episode or [0] * k),
-        paths=torch.from_numpy(path_costs(surface.graph, rows)),
+        paths=torch.from_numpy(np.stack([surface_paths, learned][:kinds], axis=1)),
     )
 
 
@@ -99,7 +101,9 @@ def test_every_stage_answers_and_shapes_fit(tiny_net, two_boxes):
     outputs = tiny_net.decode(memory, queries(grid, surface, [5, 60, 90], [0, 1, 1]))
     assert len(outputs) == tiny_net.config.decoder.stages
     for output in outputs:
-        assert output.mask_logits.shape == (3, len(grid))
+        voxels = len(grid) if output is outputs[-1] else len(memory.coarse_level.centers)
+        assert output.mask_logits.shape == (3, voxels)
+        assert (output.rows is None) == (output is outputs[-1])
         assert output.class_logits.shape == (3, len(tiny_net.config.class_names))
 
 
@@ -143,6 +147,10 @@ def test_a_rival_click_changes_the_answer(tiny_net, two_boxes):
         "mask_head",
         "query_adaptor",
         "path_prior",
+        "learned_paths",
+        "votes",
+        "mask_bias",
+        "coarse_masks",
         "fourier_encoding",
     ],
 )
@@ -157,12 +165,24 @@ def test_every_switch_changes_the_network(switch, tiny_config, two_boxes):
         for parameter in net.decoder.parameters():
             torch.nn.init.normal_(parameter, std=0.1, generator=torch.Generator().manual_seed(1))
         grid, surface, memory = encoded(net.train(), cloud)
-        outputs = net.decode(memory, queries(grid, surface, [5, 60], [0, 1]))
+        kinds = decoder.path_kinds
+        outputs = net.decode(memory, queries(grid, surface, [5, 60], [0, 1], kinds=kinds))
         sum(output.mask_logits.square().mean() for output in outputs).backward()
         assert all(torch.isfinite(p.grad).all() for p in net.parameters() if p.grad is not None)
         assert (outputs[-1].class_logits is None) == (switch == "class_head" and not value)
         answers.append(outputs[-1].mask_logits.detach())
     assert not torch.allclose(answers[0], answers[1])
+
+
+def test_coarse_masks_stand_for_the_voxels_around_them(tiny_net, two_boxes):
+    grid, _, memory = encoded(tiny_net, two_boxes[0])
+    level = memory.coarse_level
+    assert torch.equal(level.coarse, torch.arange(len(level.centers)))
+    finest = memory.levels[-1]
+    assert torch.equal(finest.finest_row, torch.arange(len(grid)))
+    apart = (level.centers[finest.coarse] - memory.centers).abs().max()
+    assert float(apart) < 2.0  # a voxel of the second finest level is two voxels wide
+    assert torch.equal(memory.coarse_features, memory.features[level.finest_row])
 
 
 def test_sparse_unet_encoder_is_a_switch(tiny_config, two_boxes):

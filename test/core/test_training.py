@@ -12,7 +12,7 @@ from clickseg3d_core.data.augment import AugmentConfig, augment
 from clickseg3d_core.data.scene import Scene, save_scene
 from clickseg3d_core.evaluation.single_object import evaluate_scene
 from clickseg3d_core.model.adaptor import StageOutput
-from clickseg3d_core.training.auxiliary import AuxiliaryConfig, AuxiliaryHeads
+from clickseg3d_core.training.auxiliary import AuxiliaryConfig, DensePredictions, dense_loss
 from clickseg3d_core.training.config import TrainConfig
 from clickseg3d_core.training.episodes import ClickConfig, Episodes, corrected, first_clicks
 from clickseg3d_core.training.loop import read_config, train
@@ -194,6 +194,21 @@ def test_augmentation_keeps_labels_with_points_and_can_drop_color(two_boxes, rng
         assert other == pytest.approx(2 * size, rel=1e-3)
 
 
+def test_scenes_of_another_vocabulary_are_translated_by_name(run_config, two_boxes):
+    scene = boxes_scene(two_boxes)
+    names = ("box", "unicorn", "floor")
+    classes = np.array([-1, 2, 0, 1], np.int16)
+    save_scene(
+        replace(scene, instance_class=classes, class_names=names),
+        run_config.parent / "scenes" / "a.npz",
+    )
+    config, model = read_config(run_config, [])
+    stream = SampleStream(config, model.inputs, model.target_voxels, class_names=model.class_names)
+    assert stream[0][0].instance_class.tolist() == [-1, 1, 19, -1]
+    own = SampleStream(config, model.inputs, model.target_voxels, class_names=names)
+    assert own[0][0].instance_class.tolist() == [-1, 2, 0, 1]
+
+
 def test_sample_stream_depends_on_the_step_only(run_config):
     config, model = read_config(run_config)
     first = SampleStream(config, model.inputs, model.target_voxels)[4][0]
@@ -296,21 +311,38 @@ def test_impossible_values_raise_config_error(override, message, run_config, tmp
         train(run_config, [override], tmp_path / "run")
 
 
-def test_dense_losses_are_zero_for_right_answers_and_weigh_objects_by_root_size():
-    heads = AuxiliaryHeads(4, 3)
-    centers = torch.tensor([[0.0, 0, 0], [2.0, 0, 0], [8.0, 0, 0]])
-    instance, classes = torch.tensor([1, 1, 0]), torch.tensor([-1, 2])
-    with torch.no_grad():
-        for parameter in heads.parameters():
-            parameter.zero_()
-        heads.semantic.bias[2] = 50.0
-    weights = AuxiliaryConfig(semantic=1.0, center=1.0)
-    loss, terms = heads(torch.zeros(3, 4), centers, instance, classes, weights)
-    # the object's center is 1 voxel = 1/16 unit away from both of its voxels: 0.5 * (1/16) ** 2
-    assert terms["semantic"] == pytest.approx(0.0, abs=1e-6)
-    assert terms["center"] == pytest.approx(0.5 / 256, rel=1e-4)
-    assert float(loss) == pytest.approx(terms["semantic"] + terms["center"], rel=1e-4)
-    off, _ = heads(
-        torch.zeros(3, 4), centers, instance, classes, AuxiliaryConfig(semantic=0.0, center=0.0)
+def dense(weights, edges=(50.0, -50.0), votes=None):
+    """Loss of three voxels, the last unlabelled, two of class 2 in one object around (1, 0, 0)."""
+    centers = torch.tensor([[0.0, 0, 0], [2.0, 0, 0], [8.0, 0, 0], [9.0, 0, 0]])
+    logits = torch.zeros(4, 3)
+    logits[:, 2] = 50.0
+    predictions = DensePredictions(
+        classes=logits,
+        votes=centers if votes is None else votes,
+        edges=torch.tensor(edges),
     )
+    pairs = torch.tensor([[0, 1], [1, 3]])
+    instance, classes = torch.tensor([1, 1, 0, 2]), torch.tensor([-1, 2, 2])
+    return dense_loss(predictions, centers, pairs, instance, classes, weights)
+
+
+def test_dense_losses_are_zero_for_right_answers():
+    right = torch.tensor([[1.0, 0, 0], [1.0, 0, 0], [0.0, 0, 0], [9.0, 0, 0]])
+    loss, terms = dense(AuxiliaryConfig(), votes=right)
+    assert float(loss) == pytest.approx(0.0, abs=1e-5)
+    assert set(terms) == {"semantic", "center", "affinity"}
+
+
+def test_dense_losses_weigh_objects_by_root_size_and_borders_more():
+    weights = AuxiliaryConfig(semantic=1.0, center=1.0, affinity=1.0, border=4.0)
+    loss, terms = dense(weights, edges=(0.0, 0.0))
+    # two voxels 1 voxel = 1/16 unit from their center, each of share 2**-0.5 / (2 * 2**-0.5 + 1)
+    share = 2**-0.5 / (2 * 2**-0.5 + 1)
+    assert terms["center"] == pytest.approx(2 * share * 0.5 / 256, rel=1e-4)
+    assert terms["affinity"] == pytest.approx(np.log(2.0), rel=1e-5)
+    assert float(loss) == pytest.approx(sum(terms.values()), rel=1e-4)
+    _, wrong_inside = dense(weights, edges=(-1.0, -50.0))
+    _, wrong_border = dense(weights, edges=(50.0, 1.0))
+    assert wrong_border["affinity"] == pytest.approx(4 * wrong_inside["affinity"], rel=1e-4)
+    off, _ = dense(AuxiliaryConfig(semantic=0.0, center=0.0, affinity=0.0), edges=(0.0, 0.0))
     assert float(off) == 0.0
