@@ -19,14 +19,15 @@ from clickseg3d_core.evaluation.protocol import Kind
 Row = tuple[str, str, float, float]
 
 
-def read_csv(path: Path) -> tuple[Kind, list[Curve]]:
+def read_csv(path: Path) -> tuple[Kind, int, list[Curve]]:
     """Read a result file.
 
     Returns:
-        The kind, and one curve per scene and N, or scene and object, in order of appearance.
+        The kind; the most clicks per object; and one curve per scene and N, or scene and object, in
+        order of appearance.
 
     Raises:
-        FileFormatError: naming file and line, if a row cannot be read or breaks the order.
+        FileFormatError: naming file and line, if a row cannot be read, or episodes lack rows.
     """
     groups: dict[tuple[str, str], list[tuple[float, float]]] = {}
     fractions = False
@@ -38,7 +39,8 @@ def read_csv(path: Path) -> tuple[Kind, list[Curve]]:
     if not groups:
         raise FileFormatError(f"{path} has no rows")
     kind: Kind = "multi" if fractions else "single"
-    return kind, [_curve(path, kind, key, rows) for key, rows in groups.items()]
+    cap = round(max(rows[-1][0] for rows in groups.values()))
+    return kind, cap, [_curve(path, kind, cap, key, rows) for key, rows in groups.items()]
 
 
 def write_csv(path: Path, kind: Kind, curves: Sequence[Curve], cap: int) -> None:
@@ -80,15 +82,17 @@ def _row(line: str, where: str) -> Row:
 
 
 def _curve(
-    path: Path, kind: Kind, key: tuple[str, str], rows: Sequence[tuple[float, float]]
+    path: Path, kind: Kind, cap: int, key: tuple[str, str], rows: Sequence[tuple[float, float]]
 ) -> Curve:
     name = f"{key[0]}_obj_{key[1]}"
     per = _objects(path, key[1]) if kind == "multi" else 1
     clicks, iou = np.array(rows, dtype=np.float64).T
     counts = np.rint(clicks * per).astype(np.int64)
-    if (np.diff(counts) <= 0).any() or counts[0] != 0:
+    if counts.tolist() != [0, *range(per, cap * per + 1)]:
         raise FileFormatError(
-            f"{path}: clicks of {name} must begin at 0 and go up, each once, got {clicks[:4]}..."
+            f"{path}: {name} must have a row at 0 clicks, at 1 per object, and at each further "
+            f"click up to {cap} per object, in order; got {len(rows)} rows, the last at "
+            f"{clicks[-1]:g}"
         )
     return Curve(
         key=name,

@@ -16,8 +16,6 @@ from clickseg3d_core.evaluation.results import VERSION, results_of
 from clickseg3d_core.evaluation.scores import score
 from clickseg3d_core.evaluation.trace import EpisodeRecord, TraceHeader, in_order, read_trace
 
-AGILE3D_CLICKS = 20
-
 
 def rescore(
     paths: Sequence[Path], csv_out: Path | None = None, listed: Path | None = None
@@ -61,11 +59,11 @@ def _read(paths: Sequence[Path]) -> tuple[TraceHeader, list[EpisodeRecord]]:
 
 
 def _rescore_csv(path: Path, listed: Path | None) -> dict[str, Any]:
-    kind, curves = read_csv(path)
+    kind, cap, curves = read_csv(path)
     if listed is not None:
         _check_keys(path, curves, _listed_keys(listed, kind))
-    figures = score(curves, AGILE3D_CLICKS, Vocabulary())
-    run = {"protocol": {"name": f"agile3d-{kind}", "kind": kind}, "data": path.stem}
+    figures = score(curves, cap, Vocabulary())
+    run = {"protocol": {"name": f"agile3d-{kind}", "kind": kind, "clicks": cap}, "data": path.stem}
     return {"version": VERSION, "run": run, "figures": figures, "cost": None}
 
 

@@ -62,6 +62,7 @@ class Stage:
 
     def __init__(self, scene: Scene, method: Method, protocol: Protocol, seed: int) -> None:
         self._scene, self._method, self._protocol, self._seed = scene, method, protocol, seed
+        self._known: set[int] = set(np.unique(scene.instance).tolist())
         self._whole: _Staged | None = None
 
     def play(
@@ -79,18 +80,19 @@ class Stage:
             the method's work on the cloud took, None if it had been done before.
 
         Raises:
-            FileFormatError: if none of the objects has a point.
+            FileFormatError: if an object has no point in the scene.
         """
+        missing = set(ids) - self._known
+        if missing:
+            raise FileFormatError(
+                f"episode {key!r} names object {min(missing)}, which has no point in its scene; "
+                "the list belongs to other scans"
+            )
         done_before = self._whole is not None and self._protocol.crop is None
         staged = self._staged(ids)
         truth = np.zeros(len(staged.xyz), dtype=np.int64)
         for number, instance in enumerate(ids, start=1):
             truth[staged.instance == instance] = number
-        if not truth.any():
-            raise FileFormatError(
-                f"episode {key}: none of the objects {', '.join(map(str, ids))} has a point in the "
-                "scan; the list belongs to another scan"
-            )
         targets = tuple(
             _target(staged, truth, number, int(instance), name)
             for number, (instance, name) in enumerate(zip(ids, class_names, strict=True), start=1)
@@ -146,8 +148,6 @@ class Stage:
 def _square(scene: Scene, ids: Sequence[int], edge: float) -> NDArray[np.int64]:
     """Rows in the square of an edge in metres around the objects' bounding box, all heights."""
     own = scene.xyz[np.isin(scene.instance, list(ids))]
-    if len(own) == 0:
-        return np.arange(len(scene.xyz))
     plane = scene.xyz[:, :2].astype(np.float64)
     center = (own[:, :2].min(axis=0).astype(np.float64) + own[:, :2].max(axis=0)) / 2.0
     return np.flatnonzero((np.abs(plane - center) <= edge / 2.0).all(axis=1))
