@@ -76,20 +76,27 @@ class ErrorDepths:
         return sorted(clicks, key=lambda click: -click.depth)
 
     def largest_group(
-        self, truth: NDArray[np.integer], prediction: NDArray[np.integer]
+        self,
+        truth: NDArray[np.integer],
+        prediction: NDArray[np.integer],
+        *,
+        last_of_equals: bool = False,
     ) -> SimulatedClick | None:
         """The click in the deepest group of errors; equals `clicks.next_click`.
 
         Args:
             truth: (N,) int, 0 = background.
             prediction: (N,) int, 0 = background.
+            last_of_equals: Of equally deep groups take the last by key, not the first.
 
         Returns:
             None if the prediction is right everywhere.
         """
         groups, errors = self._errors(truth, prediction)
         best: SimulatedClick | None = None
-        for number, group in enumerate(groups):
+        numbers = range(len(groups))
+        for number in reversed(numbers) if last_of_equals else numbers:
+            group = groups[number]
             i = self._deepest(errors, number, -np.inf if best is None else best.depth)
             if i is not None and (best is None or errors.depth[i] > best.depth):
                 best = SimulatedClick(

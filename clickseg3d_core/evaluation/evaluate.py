@@ -101,7 +101,7 @@ def evaluate(
         _play(evaluation, method, header, folder, workers, share, progress)
     finally:
         torch.set_num_threads(threads)
-    return _finish(folder, header)
+    return _finish(folder, header, share)
 
 
 def _play(
@@ -200,14 +200,14 @@ def _appending(path: Path, header: TraceHeader) -> Iterator[TextIO]:
         yield file
 
 
-def _finish(folder: Path, header: TraceHeader) -> Path | None:
+def _finish(folder: Path, header: TraceHeader, share: Share) -> Path | None:
     """Put the parts together and score them, if none is missing."""
     try:
         records = _finished(folder, header)
-    except (FileNotFoundError, FileFormatError):
-        if (folder / TRACE_FILE).exists() and not any(folder.glob(_PART_FILES)):
-            return None  # another process has just put them together
-        raise
+    except FileFormatError:
+        if share.world == 1 or any(folder.glob(_PART_FILES)):
+            raise
+        return None  # another process has just put the parts together
     if len(records) < len(header.keys):
         return None
     ordered = in_order(header, records, str(folder))

@@ -30,6 +30,8 @@ class Protocol:
             errors of the scene, go to the innermost point (`clicks`). centroid: the first goes to
             the object's point nearest to its centroid, each further one to a random point that was
             missed, or to any point of the object if none was.
+        missed_first: Of an equally large part missed and part taken too much, the innermost user
+            clicks the missed one.
         painted: What a click itself is worth. voxel: the clicked voxel carries the click's label,
             and the points of a voxel all carry the label of the one that the user sees. cube: the
             points around the click, nearer than `cube` on every axis, carry its label, background
@@ -46,6 +48,7 @@ class Protocol:
     clicks: int = 20
     voxel_size: float | None = 0.05
     user: Literal["innermost", "centroid"] = "innermost"
+    missed_first: bool = False
     painted: Literal["voxel", "cube", "nothing"] = "voxel"
     cube: float = 0.05
     crop: float | None = None
@@ -66,7 +69,7 @@ class Protocol:
 PROTOCOLS: tuple[Protocol, ...] = (
     Protocol(name="agile3d-multi", kind="multi"),
     Protocol(name="agile3d-single", kind="single"),
-    Protocol(name="interobject3d", kind="single", painted="cube", crop=5.0),
+    Protocol(name="interobject3d", kind="single", missed_first=True, painted="cube", crop=5.0),
     Protocol(
         name="snap",
         kind="single",

@@ -108,7 +108,7 @@ class Stage:
 
     def _user(self, staged: _Staged, key: str) -> User:
         if staged.depths is not None:
-            return InnermostUser(staged.depths)
+            return InnermostUser(staged.depths, missed_first=self._protocol.missed_first)
         rng = np.random.default_rng([self._seed, zlib.crc32(key.encode())])
         return CentroidUser(staged.xyz[staged.view.rows], rng)
 

@@ -40,10 +40,11 @@ class InnermostUser:
 
     Args:
         depths: The points that the user sees.
+        missed_first: Of equally large groups take what was missed, as InterObject3D's user does.
     """
 
-    def __init__(self, depths: ErrorDepths) -> None:
-        self._depths = depths
+    def __init__(self, depths: ErrorDepths, *, missed_first: bool = False) -> None:
+        self._depths, self._missed_first = depths, missed_first
 
     def first(self, truth: NDArray[np.int64]) -> list[SimulatedClick]:
         """The innermost point of every object, see `User`."""
@@ -53,7 +54,7 @@ class InnermostUser:
         self, truth: NDArray[np.int64], prediction: NDArray[np.int64]
     ) -> SimulatedClick | None:
         """The innermost point of the largest group of errors, see `User`."""
-        return self._depths.largest_group(truth, prediction)
+        return self._depths.largest_group(truth, prediction, last_of_equals=self._missed_first)
 
 
 class CentroidUser:

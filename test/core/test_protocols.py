@@ -205,6 +205,14 @@ def test_snap_clicks_missed_points_only_and_leaves_tiny_objects_out():
     assert other.play("a_obj_1", (1,), ("",))[0].clicks != course.clicks
 
 
+def test_of_equal_errors_interobject3d_mends_what_is_missed_first():
+    truth, prediction = np.array([1, 1, 1, 0, 0, 0]), np.array([0, 1, 1, 1, 0, 0])
+    depths = ErrorDepths(line(6))
+    assert InnermostUser(depths).next(truth, prediction).index == 3
+    assert InnermostUser(depths, missed_first=True).next(truth, prediction).index == 0
+    assert protocol_named("interobject3d").missed_first
+
+
 def test_centroid_user_is_content_only_without_objects(rng):
     user = CentroidUser(line(4), rng)
     assert user.next(np.zeros(4, int), np.zeros(4, int)) is None
