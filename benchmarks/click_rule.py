@@ -24,8 +24,8 @@ from numpy.typing import NDArray
 from rich.console import Console
 from rich.table import Table
 
+from clickseg3d_core.commands.script import run_script
 from clickseg3d_core.data.scene import load_scene
-from clickseg3d_core.errors import ClickSegError
 from clickseg3d_core.evaluation.error_depths import ErrorDepths
 
 PORTION = 2**26  # distances computed at once
@@ -137,8 +137,4 @@ def _largest_matrix(truth: Labels, prediction: Labels) -> int:
 
 
 if __name__ == "__main__":
-    try:
-        typer.run(main)
-    except ClickSegError as error:
-        typer.echo(f"error: {error}", err=True)
-        raise SystemExit(2) from None
+    run_script(main)

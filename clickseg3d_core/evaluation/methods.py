@@ -10,7 +10,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from clickseg3d_core.baseline import RegionGrowing
+from clickseg3d_core.baseline import GrowingConfig, RegionGrowing
 from clickseg3d_core.checkpoint import read_record, shipped_weights
 from clickseg3d_core.config import to_dict
 from clickseg3d_core.errors import ConfigError
@@ -85,7 +85,7 @@ def open_method(config: MethodConfig) -> Method:
     given = {"voxel_size": config.voxel_size, "color": config.color}
     if config.baseline is not None:
         return Method(
-            facts={"name": "region growing", **given},
+            facts={"name": "region growing", **given, "costs": to_dict(GrowingConfig())},
             prepare=lambda cloud: _region_growing(cloud, config),
         )
     segmenter = ClickSegmenter.load(config.folder, config.device)
