@@ -51,7 +51,7 @@ def results_of(header: TraceHeader, records: Sequence[EpisodeRecord]) -> dict[st
 def write_results(folder: Path, header: TraceHeader, records: Sequence[EpisodeRecord]) -> Path:
     """Score a whole trace and write results.json into a folder, whole or not at all."""
     path = folder / RESULTS_FILE
-    text = json.dumps(results_of(header, records), indent=1) + "\n"
+    text = json.dumps(results_of(header, records), indent=1, allow_nan=False) + "\n"
     with replacing(path) as temporary:
         temporary.write_text(text, encoding="utf-8")
     return path

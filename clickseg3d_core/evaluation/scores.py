@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -61,10 +61,10 @@ def score(curves: Sequence[Curve], cap: int, vocabulary: Vocabulary) -> dict[str
         "iou": {str(k): float(iou[k].mean()) for k in ks},
         "noc": {_percent(q): float(noc[q].mean()) for q in QUALITIES},
         "success": {str(k): _success(curves, k) for k in ks},
-        "class_mean_iou": _each(objects, lambda o: class_mean(o, "iou")) if known else None,
-        "class_mean_recall": _each(objects, lambda o: class_mean(o, "recall")) if known else None,
+        "class_mean_iou": _each(objects, lambda o: class_mean(o, "iou")),
+        "class_mean_recall": _each(objects, lambda o: class_mean(o, "recall")),
         "class_aware_ap": _class_aware(objects) if known else None,
-        "class_right": _each(objects, _class_right) if known else None,
+        "class_right": _each(objects, _class_right),
         "interval95": _intervals(curves, {k: iou[k] for k in ks}, noc),
         "by_class": by_class(objects) if known else None,
         "by_size": by_size(objects) if known else None,
@@ -90,8 +90,13 @@ def _success(curves: Sequence[Curve], clicks: int) -> dict[str, float]:
     }
 
 
-def _each(objects: Mapping[int, Sequence[Outcome]], figure: Any) -> dict[str, float | None]:
-    return {str(k): figure(group) for k, group in objects.items()}
+def _each(
+    objects: Mapping[int, Sequence[Outcome]], figure: Callable[[Sequence[Outcome]], float | None]
+) -> dict[str, float] | None:
+    """A figure by clicks; None where the objects do not tell it."""
+    values = {str(k): figure(group) for k, group in objects.items()}
+    known = {k: value for k, value in values.items() if value is not None}
+    return known or None
 
 
 def _class_right(group: Sequence[Outcome]) -> float | None:
