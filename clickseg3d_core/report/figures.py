@@ -112,11 +112,13 @@ def _curve(axis: Axes, m: Measured, label: str) -> None:
 
 
 def _finish_clicks(axis: Axes) -> None:
+    from matplotlib.ticker import MaxNLocator
+
     axis.set_xlabel("clicks per object")
     axis.set_ylabel("IoU (%)")
     axis.set_ylim(0, 100)
     axis.set_xlim(left=1)
-    axis.xaxis.get_major_locator().set_params(integer=True)
+    axis.xaxis.set_major_locator(MaxNLocator(integer=True))
     axis.grid(alpha=0.3)
     axis.legend(fontsize=7, loc="lower right")
 
