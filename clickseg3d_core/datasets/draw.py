@@ -68,11 +68,11 @@ def _nearest(points: dict[int, NDArray[np.float32]], first: int, reach: float) -
         return []
     tree = cKDTree(points[first])
     gaps = [
-        (float(np.min(tree.query(others)[0], initial=np.inf)), i)
+        (float(np.min(tree.query(others, distance_upper_bound=reach)[0], initial=np.inf)), i)
         for i, others in points.items()
         if i != first
     ]
-    return [i for gap, i in sorted(gaps) if gap <= reach]
+    return [i for gap, i in sorted(gaps) if gap < reach]
 
 
 def _points_by_id(scene: Scene, ids: Sequence[int]) -> dict[int, NDArray[np.float32]]:

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from clickseg3d_core.data.scene import Scene, compact, save_scene
 from clickseg3d_core.datasets.agile3d import crop_path, scan_path
 from clickseg3d_core.datasets.agile3d_writer import scan_labels, write_scan
+from clickseg3d_core.datasets.crops import Cropper
 from clickseg3d_core.datasets.draw import draw_nearby, object_sizes, scene_rng
 from clickseg3d_core.datasets.records import SceneRecord, sha256_of
 from clickseg3d_core.datasets.rules import Rules
@@ -39,32 +40,16 @@ def write_benchmark_scene(
     """Write the scans and crops of one evaluation scene, and draw its episodes."""
     sizes = object_sizes(scene)
     targets = [i for i, points in sizes.items() if rules.is_target(scene, i, points)]
-    groups = []
-    if not (rules.no_multi and rules.no_multi in name):
-        groups = draw_nearby(
-            scene,
-            targets,
-            rules.max_objects,
-            scene_rng(seed, name),
-            draws=rules.draws,
-            reach=rules.reach,
-        )
-    scans = {name: scene}
-    multi = {f"{name}_obj_{len(ids)}": list(ids) for ids in groups}
-    if rules.multi_crop is not None:
-        scans = {f"{name}_exp_{i}": around(scene, ids, rules) for i, ids in enumerate(groups)}
-        multi = {
-            f"{scan}_obj_{len(ids)}": list(ids) for scan, ids in zip(scans, groups, strict=True)
-        }
+    cropper = Cropper(scene)
+    scans, multi = _multi_scans(cropper, name, _groups(scene, name, targets, rules, seed), rules)
     files: dict[str, str] = {}
     for scan, part in scans.items():
         files |= _write(part, scan_labels(part), scan_path(out, scan), out)
     if rules.single_crop is not None:
         for i in targets:
-            part = square_around(scene, i, rules.single_crop)
-            files |= _write(
-                part, (part.instance == i).astype(np.int32), crop_path(out, name, i), out
-            )
+            part = cropper.square(i, rules.single_crop)
+            binary = (part.instance == i).astype(np.int32)
+            files |= _write(part, binary, crop_path(out, name, i), out)
     return SceneRecord(
         scene=name,
         files=files,
@@ -73,6 +58,27 @@ def write_benchmark_scene(
         train="",
         classes={scan: _classes(part, rules) for scan, part in scans.items()},
     )
+
+
+def _groups(
+    scene: Scene, name: str, targets: list[int], rules: Rules, seed: int
+) -> list[tuple[int, ...]]:
+    """Objects of each multi-object episode."""
+    if rules.no_multi and rules.no_multi in name:
+        return []
+    rng = scene_rng(seed, name)
+    return draw_nearby(scene, targets, rules.max_objects, rng, draws=rules.draws, reach=rules.reach)
+
+
+def _multi_scans(
+    cropper: Cropper, name: str, groups: list[tuple[int, ...]], rules: Rules
+) -> tuple[dict[str, Scene], dict[str, list[int]]]:
+    """Scans by name, whole or cut out, and object ids by key of the episodes played in them."""
+    if rules.multi_crop is None:
+        return {name: cropper.scene}, {f"{name}_obj_{len(ids)}": list(ids) for ids in groups}
+    by_name = {f"{name}_exp_{i}": ids for i, ids in enumerate(groups)}
+    scans = {scan: cropper.around(ids, rules.multi_crop) for scan, ids in by_name.items()}
+    return scans, {f"{scan}_obj_{len(ids)}": list(ids) for scan, ids in by_name.items()}
 
 
 def write_benchmark_training_scene(scene: Scene, name: str, rules: Rules, out: Path) -> SceneRecord:
@@ -86,32 +92,6 @@ def write_benchmark_training_scene(scene: Scene, name: str, rules: Rules, out: P
         train=f"{name}_obj_{len(object_sizes(scene))}",
         classes={name: _classes(scene, rules)},
     )
-
-
-def square_around(scene: Scene, instance: int, side: float) -> Scene:
-    """The square column, side in metres, around the middle of an object's bounding box."""
-    low, high = _bounds(scene, scene.instance == instance)
-    middle = (low + high) / 2
-    return scene.take(_inside(scene, middle - side / 2, middle + side / 2))
-
-
-def around(scene: Scene, ids: tuple[int, ...], rules: Rules) -> Scene:
-    """The column `multi_crop` metres wider than the bounding box of some objects."""
-    low, high = _bounds(scene, np.isin(scene.instance, ids))
-    margin = rules.multi_crop or 0.0
-    return scene.take(_inside(scene, low - margin, high + margin))
-
-
-def _bounds(
-    scene: Scene, mask: NDArray[np.bool_]
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    xy = scene.xyz[mask, :2].astype(np.float64)
-    return np.nanmin(xy, axis=0), np.nanmax(xy, axis=0)
-
-
-def _inside(scene: Scene, low: NDArray[np.float64], high: NDArray[np.float64]) -> NDArray[np.bool_]:
-    xy = scene.xyz[:, :2]
-    return np.asarray(((xy >= low) & (xy <= high)).all(axis=1))
 
 
 def _tiles(scene: Scene, side: float | None) -> Iterator[tuple[str, Scene]]:
