@@ -139,7 +139,7 @@ class ClickToScene(nn.Module):
         weights = self.bias(normed).view(len(queries), self.heads, -1)
         bias = view.linear(weights).transpose(0, 1)  # (H, K, V_l)
         if before is not None and self.mask_gain is not None:
-            bias = bias + self.mask_gain[:, None, None] * before
+            bias = bias.addcmul_(self.mask_gain[:, None, None], before.to(bias.dtype))
         scores = torch.baddbmm(bias, q, level.keys, alpha=q.shape[2] ** -0.5)
         read = scores.softmax(dim=2) @ level.values  # (H, K, C/H)
         updated: Tensor = queries + self.out(_merge_heads(read))

@@ -94,7 +94,7 @@ class ClickView:
             turned = turned_weights(weights[..., terms:], self.click_angles)
             far = turned.flatten(0, 1) @ self.fourier  # (K H, V)
             near = weights[..., :terms].contiguous()
-            return torch.baddbmm(far.view(*weights.shape[:2], -1), near, self.radial)
+            return far.view(*weights.shape[:2], -1).baddbmm_(near, self.radial)
 
 
 def radial_terms(
@@ -116,29 +116,37 @@ def radial_terms(
     count = DISTANCE_TERMS + PATH_TERMS * paths.shape[1]
     votes = 0 if vote_distance is None else VOTE_TERMS
     terms = distance.new_empty(len(distance), count + votes, distance.shape[1])
-    path, rival = paths[:, 0], rivals[:, 0]
-    terms[:, 0] = torch.log1p(distance) / 2.0
-    terms[:, 2] = torch.exp(distance * (-1.0 / 12.0))
-    _fill_path_terms(terms, (1, 3, 4, 5, 6, 7), path, rival)
+    _halved_logarithm(distance, terms[:, 0])
+    _decay(distance, 12.0, terms[:, 2])
+    _fill_path_terms(terms, (1, 3, 4, 5, 6, 7), paths[:, 0], rivals[:, 0])
     for kind in range(1, paths.shape[1]):
         first = DISTANCE_TERMS + PATH_TERMS * kind
         rows = tuple(range(first, first + PATH_TERMS))
         _fill_path_terms(terms, rows, paths[:, kind], rivals[:, kind])
     if vote_distance is not None:
-        terms[:, count] = torch.log1p(vote_distance) / 2.0
-        terms[:, count + 1] = torch.exp(vote_distance * (-1.0 / 4.0))
-        terms[:, count + 2] = torch.exp(vote_distance * (-1.0 / 16.0))
+        _halved_logarithm(vote_distance, terms[:, count])
+        _decay(vote_distance, 4.0, terms[:, count + 1])
+        _decay(vote_distance, 16.0, terms[:, count + 2])
     return terms
 
 
 def _fill_path_terms(terms: Tensor, rows: tuple[int, ...], path: Tensor, rival: Tensor) -> None:
     log_path = torch.log1p(path)
-    terms[:, rows[0]] = log_path / 2.0
-    terms[:, rows[1]] = torch.exp(path * (-1.0 / 25.0))
-    terms[:, rows[2]] = torch.exp(path * (-1.0 / 120.0))
-    terms[:, rows[3]] = path / PATH_LIMIT
-    terms[:, rows[4]] = (torch.log1p(rival) - log_path).clamp(-2.0, 2.0)
-    terms[:, rows[5]] = (path >= PATH_LIMIT).to(path.dtype)
+    torch.mul(log_path, 0.5, out=terms[:, rows[0]])
+    _decay(path, 25.0, terms[:, rows[1]])
+    _decay(path, 120.0, terms[:, rows[2]])
+    torch.mul(path, 1.0 / PATH_LIMIT, out=terms[:, rows[3]])
+    torch.log1p(rival, out=terms[:, rows[4]]).sub_(log_path).clamp_(-2.0, 2.0)
+    terms[:, rows[5]] = path >= PATH_LIMIT
+
+
+# Written in place: at a hundred thousand points fresh memory costs more than the arithmetic.
+def _halved_logarithm(distance: Tensor, out: Tensor) -> None:
+    torch.log1p(distance, out=out).mul_(0.5)
+
+
+def _decay(distance: Tensor, length: float, out: Tensor) -> None:
+    torch.mul(distance, -1.0 / length, out=out).exp_()
 
 
 def rival_costs(path: Tensor, object_index: Tensor, episode: Tensor, limit: float) -> Tensor:

@@ -31,6 +31,9 @@ class TrainConfig:
         warmup: Fraction of the steps spent rising to the peak.
         weight_decay: AdamW weight decay.
         clip_norm: Gradient norm at most.
+        freeze_norm: Step from which batch normalization uses its running statistics in training as
+            it does at inference. With one crop a step, a network that is trained on each crop's
+            own statistics is another at inference: a fixed norm from some step on closes the gap.
         ema: Decay of the moving average of weights, which is what checkpoints hold.
         precision: "auto" takes bfloat16 where the hardware has it, else float32.
         accelerator: "auto", "cpu" or "cuda".
@@ -57,6 +60,7 @@ class TrainConfig:
     warmup: float = 0.05
     weight_decay: float = 0.05
     clip_norm: float = 1.0
+    freeze_norm: int = 1_000_000_000
     ema: float = 0.998
     precision: str = "auto"
     accelerator: str = "auto"

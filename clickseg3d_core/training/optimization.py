@@ -31,6 +31,13 @@ def learning_rate(step: int, config: TrainConfig) -> float:
     return config.learning_rate * (0.01 + 0.99 * 0.5 * (1.0 + math.cos(math.pi * progress)))
 
 
+def freeze_norms(net: nn.Module) -> None:
+    """Batch normalizations of a net in training mode keep and use their running statistics."""
+    for module in net.modules():
+        if isinstance(module, nn.BatchNorm1d):
+            module.eval()
+
+
 @torch.no_grad()
 def update_average(average: nn.Module, net: nn.Module, step: int, decay: float) -> None:
     """Move averaged weights towards the current ones; faster in the first steps."""

@@ -31,9 +31,14 @@ from clickseg3d_core.model.network import ClickSegmentationNet, ModelConfig
 from clickseg3d_core.model.pointcept import load_pointcept_state, read_pointcept_file
 from clickseg3d_core.segmenter import ClickSegmenter
 from clickseg3d_core.training.config import TrainConfig
-from clickseg3d_core.training.optimization import learning_rate, parameter_groups, update_average
+from clickseg3d_core.training.optimization import (
+    freeze_norms,
+    learning_rate,
+    parameter_groups,
+    update_average,
+)
 from clickseg3d_core.training.samples import Sample, SampleStream, scene_files
-from clickseg3d_core.training.step import TrainingStep
+from clickseg3d_core.training.step import Batch, TrainingStep
 
 logger = logging.getLogger(__name__)
 
@@ -143,7 +148,9 @@ class Run:
             + self.fabric.global_rank
         )
         self.module.train()
-        loss, figures = self.module(samples, generator)
+        if self.step >= self.config.freeze_norm:
+            freeze_norms(self.net)
+        loss, figures = self.module(Batch(samples), generator)
         self.fabric.backward(loss)
         norm = self.fabric.clip_gradients(
             self.module,

@@ -41,6 +41,13 @@ class PathBook:
         return np.stack([[known[int(row)] for known in self._known] for row in rows])
 
 
+class Batch:
+    """Scenes of one step. Not a list: Fabric takes collections apart to convert their tensors."""
+
+    def __init__(self, samples: list[Sample]) -> None:
+        self.samples = samples
+
+
 class TrainingStep(nn.Module):
     """The network with its loss as one module, so that a launcher can wrap it whole.
 
@@ -54,15 +61,14 @@ class TrainingStep(nn.Module):
         self.net = net
         self.config = config
 
-    def forward(
-        self, samples: list[Sample], generator: torch.Generator
-    ) -> tuple[Tensor, dict[str, float]]:
+    def forward(self, batch: Batch, generator: torch.Generator) -> tuple[Tensor, dict[str, float]]:
         """Mean loss over samples, and figures for the log.
 
         Args:
-            samples: Scenes with first clicks.
+            batch: Scenes with first clicks.
             generator: Draws order shuffles and dropped paths.
         """
+        samples = batch.samples
         memories = self._encode(samples, generator)
         losses, logs = [], []
         for memory, sample in zip(memories, samples, strict=True):

@@ -277,6 +277,23 @@ def test_schedule_rises_then_falls(run_config):
     assert rates[-1] < 0.02
 
 
+def test_training_in_bfloat16_runs_and_stays_finite(run_config, tmp_path):
+    train(run_config, ["steps=2", "precision=bf16-mixed"], tmp_path / "run")
+    assert np.isfinite([row["loss"] for row in rows_of(tmp_path / "run")]).all()
+
+
+def test_frozen_norms_keep_their_statistics(run_config, tmp_path):
+    def statistics(*overrides):
+        folder = train(
+            run_config, ["steps=2", *overrides], tmp_path / "_".join(["run", *overrides])
+        )
+        net = ClickSegmenter.load(folder, device="cpu").net
+        return [m.running_mean for m in net.modules() if isinstance(m, torch.nn.BatchNorm1d)]
+
+    assert all(bool((mean == 0).all()) for mean in statistics("freeze_norm=0"))
+    assert any(bool((mean != 0).any()) for mean in statistics("freeze_norm=1"))
+
+
 @pytest.mark.slow
 def test_training_on_one_scene_learns_it(run_config, tmp_path, two_boxes):
     scores = []
