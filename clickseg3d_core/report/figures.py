@@ -113,7 +113,6 @@ def _curve(axis: Axes, m: Measured, label: str) -> None:
 
 
 def _finish_clicks(axis: Axes) -> None:
-
     axis.set_xlabel("clicks per object")
     axis.set_ylabel("IoU (%)")
     axis.set_ylim(0, 100)
