@@ -62,7 +62,9 @@ def evaluate(
         Path | None, typer.Option(help="YAML: class of the data to class of the method.")
     ] = None,
     label: Annotated[str | None, typer.Option(help="Name of the method in tables.")] = None,
-    trained_on: Annotated[str, typer.Option(help="For the report's rows.")] = "",
+    trained_on: Annotated[
+        str | None, typer.Option(help="For the report's rows; a baseline's is nothing.")
+    ] = None,
     data_name: Annotated[str | None, typer.Option(help="Default: the folder's name.")] = None,
     domain: Domain = "unstated",
     setting: Annotated[
@@ -97,7 +99,7 @@ def evaluate(
         protocol=rules,
         seed=seed,
         class_map=_class_map(class_map),
-        about=_about(label, trained_on, domain, setting or []),
+        about=_about(label, trained_on or ("nothing" if baseline else ""), domain, setting or []),
     )
     with Progress(console=_console, transient=True) as progress:
         task = progress.add_task("episodes", total=len(evaluation.data))

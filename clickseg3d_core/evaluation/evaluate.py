@@ -151,7 +151,7 @@ def _finished(folder: Path, header: TraceHeader) -> list[EpisodeRecord]:
     """Episodes in all traces of the folder, each once."""
     found: dict[str, EpisodeRecord] = {}
     for path in [folder / TRACE_FILE, *sorted(folder.glob(_PART_FILES))]:
-        if not path.exists() or not _has_header(path):
+        if not _has_header(path):
             continue
         other, records = read_trace(path)
         if header.settings() != other.settings():
@@ -165,8 +165,12 @@ def _finished(folder: Path, header: TraceHeader) -> list[EpisodeRecord]:
 
 
 def _has_header(path: Path) -> bool:
-    with path.open(encoding="utf-8") as file:
-        return file.readline().endswith("\n")
+    """Whether there is a trace; one that ended while its first line was written is none."""
+    try:
+        with path.open(encoding="utf-8") as file:
+            return file.readline().endswith("\n")
+    except FileNotFoundError:
+        return False
 
 
 def _difference(mine: TraceHeader, other: TraceHeader) -> str:

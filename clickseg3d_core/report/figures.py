@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from clickseg3d_core.atomic import replacing
 from clickseg3d_core.errors import ConfigError
+from clickseg3d_core.evaluation.scores import CLICKS
 from clickseg3d_core.report.measured import Measured
 from clickseg3d_core.report.published import PublishedRow
 
@@ -112,13 +113,11 @@ def _curve(axis: Axes, m: Measured, label: str) -> None:
 
 
 def _finish_clicks(axis: Axes) -> None:
-    from matplotlib.ticker import MaxNLocator
-
     axis.set_xlabel("clicks per object")
     axis.set_ylabel("IoU (%)")
     axis.set_ylim(0, 100)
     axis.set_xlim(left=1)
-    axis.xaxis.set_major_locator(MaxNLocator(integer=True))
+    axis.set_xticks([k for k in CLICKS if k <= axis.get_xlim()[1]])
     axis.grid(alpha=0.3)
     axis.legend(fontsize=7, loc="lower right")
 
