@@ -164,15 +164,7 @@ def read_single_list(folder: Path) -> tuple[SingleObject, ...]:
         FileFormatError: if one is missing or not of the documented form, or they differ in length.
     """
     path = folder / "single" / "object_ids.npy"
-    try:
-        rows = np.load(path, allow_pickle=False)
-    except (OSError, ValueError, EOFError) as error:
-        raise FileFormatError(f"{path} is no readable .npy file of text ({error})") from error
-    if rows.ndim != 2 or rows.shape[1] != 2 or rows.dtype.kind not in "US":
-        raise FileFormatError(
-            f"{path} must be text of shape (n, 2), scene and object id, got {rows.dtype} "
-            f"{rows.shape}"
-        )
+    rows = _read_text_rows(path)
     classes = read_lines(folder / "single" / "object_classes.txt")
     if len(classes) != len(rows):
         raise FileFormatError(
@@ -181,13 +173,24 @@ def read_single_list(folder: Path) -> tuple[SingleObject, ...]:
         )
     return tuple(
         SingleObject(
-            scene=str(scene),
+            scene=scene,
             object_id=whole_number(text, f"{path}: row {number}"),
             class_name=name.strip(),
         )
-        for number, ((scene, text), name) in enumerate(
-            zip(rows.astype(str), classes, strict=True), start=1
-        )
+        for number, ((scene, text), name) in enumerate(zip(rows, classes, strict=True), start=1)
+    )
+
+
+def _read_text_rows(path: Path) -> list[tuple[str, str]]:
+    try:
+        array = np.load(path, allow_pickle=False)
+        shape, kind = array.shape, array.dtype
+        if array.ndim == 2 and shape[1] == 2 and kind.kind in "US":
+            return [(str(scene), str(text)) for scene, text in array.astype(str).tolist()]
+    except Exception as error:  # on damaged bytes numpy raises a dozen classes
+        raise FileFormatError(f"{path} is no readable .npy file of text ({error})") from error
+    raise FileFormatError(
+        f"{path} must be text of shape (n, 2), scene and object id, got {kind} {shape}"
     )
 
 

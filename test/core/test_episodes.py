@@ -150,7 +150,12 @@ def test_damaged_single_list_is_named(tmp_path):
     np.save(path, np.array(ROWS, dtype=object))
     with pytest.raises(FileFormatError, match=r"no readable \.npy file of text"):
         agile3d_episodes(tmp_path, "single")
-    path.write_bytes(path.read_bytes()[:20])
+    np.save(path, np.array(ROWS))
+    raw = path.read_bytes()
+    path.write_bytes(raw[:-4] + b"\xff\xff\xff\x7f")  # no character has this number
+    with pytest.raises(FileFormatError, match=r"object_ids\.npy"):
+        agile3d_episodes(tmp_path, "single")
+    path.write_bytes(raw[:20])
     with pytest.raises(FileFormatError, match=r"object_ids\.npy"):
         agile3d_episodes(tmp_path, "single")
 
