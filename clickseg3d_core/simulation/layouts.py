@@ -12,6 +12,7 @@ from clickseg3d_core.simulation import (
     bathroom,
     cabinets,
     chairs,
+    cloths,
     fixtures,
     furniture,
     gadgets,
@@ -109,8 +110,24 @@ def around(table: Item, chairs: Sequence[tuple[float, float]], rng: Rng, make: C
         edge = table.mesh.extent[1 if abs(np.cos(turn)) > 0.5 else 0] / 2
         out = tuck(chair, table, float(edge), rng)
         x, y, _ = rotation_z(turn) @ np.array([along, -out, 0.0])
-        group.append(at(chair, float(x), float(y), yaw=turn + np.pi + rng.normal(0, 0.08)))
+        yaw = turn + np.pi + rng.normal(0, 0.08)
+        group.append(at(chair, float(x), float(y), yaw=yaw))
+        if rng.random() < 0.08:
+            group.append(thrown(group[-1], len(group) - 1, rng))
     return group
+
+
+def thrown(chair: Piece, owner: int, rng: Rng) -> Piece:
+    """A coat or towel over the back of a chair."""
+    corner = chair.item.mesh.vertices
+    back = corner[corner[:, 2] > corner[:, 2].max() - 0.05]
+    low, high = back.min(axis=0), back.max(axis=0)
+    depth = float(high[1] - low[1])
+    wide = float(high[0] - low[0]) * rng.uniform(0.6, 1.15)
+    coat = cloths.throw(rng, wide, rng.uniform(0.2, 0.6), depth)
+    middle = np.array([0.0, (low[1] + high[1]) / 2, high[2]])
+    place = chair.place + rotation_z(chair.yaw) @ middle
+    return Piece(item=coat, place=place, yaw=chair.yaw, owner=owner)
 
 
 def alike(make: Chairs, rng: Rng) -> Chairs:
@@ -175,7 +192,7 @@ def workplace(rng: Rng, room: float, desk: Item | None = None, seat: Chairs | No
     if rng.random() < 0.8:
         group += on_desk(desk, rng)
     if rng.random() < 0.15:
-        group = [group[0], *group[2:]]
+        group = [p for p in group if p.item.classes[0] != "chair" and p.owner in (None, 0)]
     return shifted(group, 0.0, -desk.mesh.vertices[:, 1].max() - 0.01)
 
 

@@ -2,33 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
-from clickseg3d_core.simulation import appearance as paint
-from clickseg3d_core.simulation import (
-    appliances,
-    cabinets,
-    chairs,
-    fixtures,
-    furniture,
-    goods,
-    seating,
-    shapes,
-    tables,
-    tableware,
-)
+from clickseg3d_core.simulation import fixtures, seating
 from clickseg3d_core.simulation.clutter import ClutterStyle, fill, random_style
 from clickseg3d_core.simulation.layouts import FREE_GROUPS, WALL_GROUPS, Group, Piece, half_width
 from clickseg3d_core.simulation.mesh import FloatArray, Mesh, rotation_z
 from clickseg3d_core.simulation.objects import ObjectSource
+from clickseg3d_core.simulation.roomshell import build_shell, fittings
+from clickseg3d_core.simulation.roomstock import (
+    SOFT,
+    WALL_THINGS,
+    Maker,
+    books,
+    draw,
+    floor_pieces,
+    soft_thing,
+    wall_pieces,
+)
 from clickseg3d_core.simulation.stacking import HeightMap, Profile, profile
 from clickseg3d_core.simulation.world import Item, World, WorldBuilder
 
 Rng = np.random.Generator
-Maker = Callable[[Rng], Item]
 _CELL = 0.05
 
 
@@ -63,50 +61,6 @@ def random_plan(rng: Rng) -> RoomPlan:
     )
 
 
-def wall_pieces(plan: RoomPlan, source: ObjectSource) -> list[tuple[Maker, float]]:
-    """Makers of furniture that stands against walls, with weights, for a purpose."""
-    always: list[tuple[Maker, float]] = [
-        (furniture.cabinet, 0.6), (furniture.shelf, 0.6), (fixtures.floor_lamp, 0.5),
-        (furniture.wardrobe, 0.4), (cabinets.sideboard, 0.6), (cabinets.bookcase, 0.6),
-        (cabinets.wire_rack, 0.4), (cabinets.open_wardrobe, 0.4), (cabinets.glass_case, 0.25),
-        (cabinets.locker, 0.4), (cabinets.nightstand, 0.3), (tables.side_table, 0.3),
-        (chairs.bench, 0.15), (fixtures.bin_, 0.5), (fixtures.box_pile, 0.4),
-        (seating.chair, 0.7), (_floor_plant, 0.5), (goods.backpack, 0.3), (fixtures.suitcase, 0.2),
-        (source.indoor_furniture, 1.2 if source.library is not None else 0.0),
-    ]  # fmt: skip
-    special: dict[str, list[tuple[Maker, float]]] = {
-        "office": [
-            (furniture.desk, 2.0),
-            (tables.plain_desk, 2.0),
-            (tables.corner_desk, 0.7),
-            (furniture.shelf, 1.0),
-            (furniture.wardrobe, 0.5),
-        ],
-        "living": [(seating.sofa, 3.0), (furniture.table, 0.6), (furniture.cabinet, 1.0)],
-        "bedroom": [(furniture.bed, 2.0), (furniture.wardrobe, 1.0), (furniture.desk, 0.8)],
-        "kitchen": [
-            (furniture.counter, 3.0),
-            (fixtures.appliance, 0.6),
-            (appliances.fridge, 0.7),
-            (appliances.stove, 0.5),
-            (appliances.washer, 0.4),
-        ],
-        "bath": [(seating.toilet, 2.0), (fixtures.basin, 2.0), (appliances.washer, 0.8)],
-        "storage": [(furniture.shelf, 4.0), (fixtures.box_pile, 2.5)],
-    }
-    every = [pair for pairs in special.values() for pair in pairs]
-    return always + special.get(plan.purpose, every)
-
-
-def _floor_plant(rng: Rng) -> Item:
-    return tableware.potted_plant(rng, rng.uniform(2.2, 4.5))
-
-
-def _draw(makers: list[tuple[Maker, float]], rng: Rng) -> Item:
-    weights = np.array([w for _, w in makers])
-    return makers[int(rng.choice(len(makers), p=weights / weights.sum()))][0](rng)
-
-
 @dataclass(slots=True, eq=False)
 class RoomBuilder:
     """Puts a room together piece by piece."""
@@ -117,26 +71,6 @@ class RoomBuilder:
     builder: WorldBuilder
     floor: HeightMap
     walls: dict[int, HeightMap]
-
-    def shell(self) -> None:
-        """Floor, walls and ceiling."""
-        x, y, z = self.plan.size
-        rng = self.rng
-        skin = paint.wood(rng) if rng.random() < 0.5 else paint.fabric(rng)
-        self.builder.add(Item(mesh=shapes.panel(x, y), classes=("floor",), materials=(skin,)))
-        white = paint.plain(paint.pale(rng))
-        self.builder.add(
-            Item(mesh=shapes.panel(x, y), classes=("ceiling",), materials=(white,)), (0, 0, z)
-        )
-        base, first = _wall_material(rng), None
-        whole = rng.random() < 0.2
-        for side in range(4):
-            own = base if rng.random() < 0.85 else _wall_material(rng)
-            mesh = fixtures.upright(self.wall_length(side), z, 0.0)
-            wall = Item(mesh=mesh, classes=("wall",), materials=(own,))
-            place, yaw = self.wall_frame(side, 0.0, 0.0)
-            used = self.builder.add(wall, place, yaw, instance=first if whole else None)
-            first = used if first is None else first
 
     def wall_length(self, side: int) -> float:
         """Length of wall 0 (+y), 1 (-x), 2 (-y) or 3 (+x) in metres."""
@@ -273,7 +207,9 @@ class RoomBuilder:
             return
         name = item.classes[0]
         make = {
-            "counter": self.source.kitchen, "shelf": self.source.shelf,
+            "chair": soft_thing, "sofa": soft_thing, "bed": soft_thing,
+            "counter": self.source.kitchen, "appliance": self.source.kitchen,
+            "shelf": self.source.shelf,
             "cabinet": self.source.shelf,
             "table": self.source.desk if self.plan.purpose == "office" else self.source.any_object,
         }.get(name, self.source.any_object)  # fmt: skip
@@ -283,43 +219,21 @@ class RoomBuilder:
             if self.rng.random() > (0.05 if name == "chair" else 0.25) + 0.7 * busy:
                 continue
             most = max(1, int(min(10.0 + 25.0 * room, 60.0 * room) * (0.2 + 0.8 * busy)))
+            if name in ("chair", "sofa", "bed"):
+                most = 1 + most // 12
             style = random_style(self.rng, most)
+            one: Maker = make
             if name == "shelf" and self.rng.random() < 0.4:
-                make_one = self.books()
+                one = books(self.rng)
                 style = ClutterStyle(count=most, stack=0.3, touch=0.6, topple=0.0)
-                fill(
-                    self.builder,
-                    support,
-                    (place, yaw),
-                    make_one,
-                    self.rng,
-                    style,
-                    cell=0.015,
-                    taken=taken,
-                )
-                continue
-            fill(
-                self.builder, support, (place, yaw), make, self.rng, style, cell=0.015, taken=taken
-            )
-
-    def books(self) -> Maker:
-        """A maker of upright or lying books and boxes."""
-        standing = self.rng.random() < 0.7
-
-        def make(rng: Rng) -> Item:
-            one = goods.book(rng) if rng.random() < 0.8 else goods.carton(rng)
-            if not standing:
-                return one
-            upright = np.array([[0.0, 0, 1], [1, 0, 0], [0, 1, 0]])
-            return replace(one, mesh=one.mesh.turned(upright).grounded())
-
-        return make
+            frame = (place, yaw)
+            fill(self.builder, support, frame, one, self.rng, style, cell=0.015, taken=taken)
 
     def along_walls(self, count: int) -> None:
         """Furniture with its back against the walls."""
-        makers = wall_pieces(self.plan, self.source)
+        makers = wall_pieces(self.plan.purpose, self.source)
         for _ in range(count):
-            item = _draw(makers, self.rng)
+            item = draw(makers, self.rng)
             depth = float(item.mesh.vertices[:, 1].max())
             reach = float(np.abs(item.mesh.vertices[:, 0]).max())
             for _ in range(10):
@@ -353,18 +267,10 @@ class RoomBuilder:
 
     def middle(self, count: int) -> None:
         """Furniture and things standing free."""
-        makers: list[tuple[Maker, float]] = [
-            (furniture.table, 1.0), (tables.side_table, 0.7), (seating.chair, 3.0),
-            (lambda r: furniture.table(r, low=True), 1.5), (seating.sofa, 0.8),
-            (chairs.bean_bag, 0.2), (fixtures.bin_, 0.6), (goods.backpack, 0.5),
-            (goods.cardboard, 1.0), (fixtures.suitcase, 0.4), (furniture.cabinet, 0.4),
-            (goods.handbag, 0.4), (fixtures.box_pile, 0.4), (_floor_plant, 0.3),
-            (self.source.any_object, 1.2), (furniture.desk, 0.5),
-            (self.source.indoor_furniture, 1.2 if self.source.library is not None else 0.0),
-        ]  # fmt: skip
+        makers = floor_pieces(self.source)
         x, y, _ = self.plan.size
         for _ in range(count):
-            item = _draw(makers, self.rng)
+            item = draw(makers, self.rng)
             for _ in range(5):
                 place = np.array([*self.rng.uniform([-x / 2, -y / 2], [x / 2, y / 2]), 0.0])
                 yaw = float(self.rng.integers(4) * np.pi / 2 + self.rng.normal(0, 0.2))
@@ -374,15 +280,10 @@ class RoomBuilder:
 
     def hang(self, count: int) -> None:
         """Doors, windows, pictures and the like on the walls, clear of furniture."""
-        makers: list[tuple[Maker, float, float | None]] = [
-            (fixtures.door, 2.0, 0.0), (fixtures.window, 2.0, 0.9), (fixtures.picture, 3.0, None),
-            (fixtures.curtain, 1.0, 0.05), (fixtures.wall_screen, 0.6, 1.1),
-            (fixtures.wall_cabinet, 0.8, 1.4), (fixtures.wall_shelf, 0.8, 1.3),
-            (fixtures.radiator, 0.6, 0.0),
-        ]  # fmt: skip
-        weights = np.array([w for _, w, _ in makers])
+        weights = np.array([w for _, w, _ in WALL_THINGS])
         for _ in range(count):
-            make, _, level = makers[int(self.rng.choice(len(makers), p=weights / weights.sum()))]
+            drawn = int(self.rng.choice(len(WALL_THINGS), p=weights / weights.sum()))
+            make, _, level = WALL_THINGS[drawn]
             item = make(self.rng)
             for _ in range(5):
                 height = float(self.rng.uniform(0.9, 1.8)) if level is None else level
@@ -396,7 +297,7 @@ class RoomBuilder:
             return False
         along = float(self.rng.uniform(-free, free))
         place, yaw = self.wall_frame(side, along, 0.004)
-        if not self._clear(place, yaw, item, level):
+        if not self._clear(place, yaw, item, level + min(float(low[2]), 0.0)):
             return False
         if not self._reserve(side, along, level, low, high):
             return False
@@ -427,7 +328,9 @@ class RoomBuilder:
         for _ in range(count):
             x, y, _ = self.plan.size
             place = np.array([*self.rng.uniform([-x / 2, -y / 2], [x / 2, y / 2]), 0.0])
-            self.stand(self.source.any_object(self.rng), place, self.rng.uniform(0, 6.3))
+            kind = int(self.rng.integers(3 * len(SOFT)))
+            make = SOFT[kind] if kind < len(SOFT) else self.source.any_object
+            self.stand(make(self.rng), place, self.rng.uniform(0, 6.3))
 
 
 def _fits(floor: HeightMap, before: FloatArray, spot: FloatArray, shape: Profile) -> bool:
@@ -443,21 +346,14 @@ def _fits(floor: HeightMap, before: FloatArray, spot: FloatArray, shape: Profile
     return not bool((tops > np.maximum(bottom, 0.02))[bottom < 1.6].any())
 
 
-def _wall_material(rng: Rng) -> paint.Material:
-    if rng.random() < 0.8:
-        return paint.plain(paint.pale(rng) if rng.random() < 0.8 else paint.anything(rng))
-    near = paint.pale(rng)
-    kind = str(rng.choice(["noise", "stripes", "checker", "speckle"]))
-    return paint.patterned(kind, [near, near * rng.uniform(0.7, 0.95)], rng.uniform(0.08, 0.3), rng)
-
-
 def build_room(rng: Rng, source: ObjectSource) -> tuple[World, RoomPlan, HeightMap]:
     """Build one furnished room; also its plan and the height of what stands on its floor."""
     plan = random_plan(rng)
     x, y, z = plan.size
     walls = {s: HeightMap.flat(((x, y)[s % 2], 2 * z), _CELL) for s in range(4)}
     room = RoomBuilder(plan, source, rng, WorldBuilder(), HeightMap.flat((x, y), _CELL), walls)
-    room.shell()
+    shell = build_shell(room.builder, plan.size, rng)
+    fittings(shell, room.floor, walls, rng)
     if rng.random() < 0.35:
         room.builder.add(fixtures.rug(rng), (rng.normal(0, x / 8), rng.normal(0, y / 8), 0.0))
     area = x * y
