@@ -17,7 +17,7 @@ setup(
     license="Apache-2.0",
     packages=find_packages(include=["clickseg3d_core", "clickseg3d_core.*"]),
     package_data={
-        "clickseg3d_core": ["py.typed", "weights/**/*", "demo/*.npz"],
+        "clickseg3d_core": ["py.typed", "weights/**/*", "demo/*.npz", "report/*.yaml"],
     },
     python_requires=">=3.10",
     install_requires=[
@@ -38,7 +38,8 @@ setup(
         "cuda": CUDA,
         "open3d": ["open3d"],
         "viewer": ["viser"],
-        "dev": [*TRAIN, "pytest", "ruff", "mypy", "scipy-stubs", "types-PyYAML"],
+        "report": ["matplotlib"],
+        "dev": [*TRAIN, "matplotlib", "pytest", "ruff", "mypy", "scipy-stubs", "types-PyYAML"],
     },
     entry_points={"console_scripts": ["clickseg3d=clickseg3d_core.cli:main"]},
 )

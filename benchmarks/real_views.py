@@ -1,94 +1,46 @@
 """Real table views, network against region growing: `python benchmarks/real_views.py FOLDER`.
 
 FOLDER holds .npz files with xyz (N, 3) metres, rgb (N, 3) uint8 and instance (N,), -1 = background,
-like the "learn" views of mOSD. Each object is one episode of the single-object protocol, see
-`clickseg3d_core.evaluation.single_object`; both methods start from the same first click. The mean
-is over objects.
+like the "learn" views of mOSD. Each object is one episode of AGILE3D's single-object protocol, with
+the voxels of the encoding for the user's; then all objects of a view are clicked at once, one click
+each. Means are over objects. `clickseg3d evaluate` does the same and writes the clicks down, too.
 """
 
 from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
 import numpy as np
 import torch
 import typer
-from numpy.typing import NDArray
 from rich.console import Console
 from rich.table import Table
 
-from clickseg3d_core.baseline import RegionGrowing
-from clickseg3d_core.errors import ClickSegError, FileFormatError
-from clickseg3d_core.evaluation.single_object import Segment, click_through
-from clickseg3d_core.io import read_cloud
-from clickseg3d_core.segmenter import ClickSegmenter
-from clickseg3d_core.types import Clicks, PointCloud
-from clickseg3d_core.voxels import voxelize
-
-Prepare = Callable[[PointCloud], Segment]
+from clickseg3d_core.commands.script import run_script
+from clickseg3d_core.datasets.episodes import EpisodeSet, folder_episodes
+from clickseg3d_core.evaluation.curves import Curve, curve_of
+from clickseg3d_core.evaluation.methods import SHIPPED, Method, MethodConfig, open_method
+from clickseg3d_core.evaluation.protocol import Kind, protocol_named
+from clickseg3d_core.evaluation.work import Evaluation, play_tasks, tasks
 
 
-def with_network(segmenter: ClickSegmenter) -> Prepare:
-    """Encode a cloud and answer clicks with the network."""
-
-    def prepare(cloud: PointCloud) -> Segment:
-        encoding = segmenter.encode(cloud)
-        return lambda clicks: segmenter.segment(encoding, clicks).labels
-
-    return prepare
+def episodes(folder: Path, kind: Kind, views: int | None) -> EpisodeSet:
+    """Every object of the first views, one at a time or all of a view together."""
+    data = folder_episodes(folder, kind, 0, max_objects=None, min_points=1)
+    kept = set(list(dict.fromkeys(e.scene for e in data.episodes))[:views])
+    return replace(data, episodes=tuple(e for e in data.episodes if e.scene in kept))
 
 
-def with_region_growing(cloud: PointCloud) -> Segment:
-    """Prepare a cloud and answer clicks by region growing."""
-    return RegionGrowing(cloud).segment
-
-
-def read_view(path: Path, color: bool) -> tuple[PointCloud, NDArray[np.int32]]:
-    """A view and its instance per point, 0 = background.
-
-    Raises:
-        FileFormatError: if the file has no `instance`.
-    """
-    file = read_cloud(path)
-    if "instance" not in file.fields:
-        raise FileFormatError(f"{path} needs an array named instance, -1 = background")
-    instance = file.fields["instance"].astype(np.int32) + 1
-    return PointCloud(file.cloud.xyz, file.cloud.rgb if color else None), instance
-
-
-def run_view(
-    prepare: Prepare, cloud: PointCloud, instance: NDArray[np.int32], clicks: int
-) -> list[tuple[float, ...]]:
-    """IoU after each click for every object of a view."""
-    segment = prepare(cloud)
-    owner, first = np.unique(voxelize(cloud).point_to_voxel, return_index=True)
-    seen = first[owner >= 0]
-    objects = np.unique(instance[instance > 0])
-    return [click_through(segment, cloud.xyz, instance == i, seen, clicks) for i in objects]
-
-
-def clicked_together(
-    prepare: Prepare, cloud: PointCloud, instance: NDArray[np.int32]
-) -> list[float]:
-    """IoU of every object of a view, one click on each, all given at once."""
-    owner, first = np.unique(voxelize(cloud).point_to_voxel, return_index=True)
-    seen = first[owner >= 0]
-    firsts: list[NDArray[np.float64]] = []
-
-    def note(user: Clicks) -> NDArray[np.int32]:
-        firsts.append(user.positions[0])
-        return np.zeros(len(cloud), dtype=np.int32)
-
-    objects = np.unique(instance[instance > 0])
-    for i in objects:
-        click_through(note, cloud.xyz, instance == i, seen, 1)
-    labels = prepare(cloud)(Clicks(np.array(firsts), objects.astype(np.int64)))
-    masks = [(labels == i, instance == i) for i in objects]
-    return [float((a & b).sum() / max((a | b).sum(), 1)) for a, b in masks]
+def played(method: Method, config: MethodConfig, data: EpisodeSet, clicks: int) -> list[Curve]:
+    """IoU against clicks of each episode."""
+    rules = replace(protocol_named(f"agile3d-{data.kind}"), clicks=clicks, voxel_size=None)
+    evaluation = Evaluation(method=config, data=data, protocol=rules)
+    found = play_tasks(evaluation, method, tasks(data.episodes), workers=1)
+    return [c for records in found for r in records if (c := curve_of(r)) is not None]
 
 
 def main(
@@ -102,29 +54,26 @@ def main(
 ) -> None:
     """Compare the network with region growing on real views."""
     torch.set_num_threads(1)
-    files = sorted(folder.glob("*.npz"))[:views]
-    if not files:
-        raise FileFormatError(f"{folder} holds no .npz files")
-    methods: dict[str, Prepare] = {"region growing": with_region_growing}
+    single, together = (episodes(folder, kind, views) for kind in ("single", "multi"))
+    configs = {"region growing": MethodConfig(baseline="region-growing", color=color)}
     if network:
-        methods["network"] = with_network(ClickSegmenter.load(checkpoint))
+        path = SHIPPED if checkpoint is None else str(checkpoint)
+        configs["network"] = MethodConfig(checkpoint=path, color=color)
     report = {}
-    for name, prepare in methods.items():
+    for name, config in configs.items():
+        method = open_method(config)
         started = time.perf_counter()
-        rows: list[tuple[float, ...]] = []
-        together: list[float] = []
-        for path in files:
-            cloud, instance = read_view(path, color)
-            rows += run_view(prepare, cloud, instance, clicks)
-            together += clicked_together(prepare, cloud, instance)
+        alone = played(method, config, single, clicks)
+        at_once = played(method, config, together, 1)
+        rows = [[c.mean_iou[c.round_at(k)] for k in range(1, clicks + 1)] for c in alone]
         report[name] = {
             "iou": np.mean(rows, axis=0).tolist(),
-            "iou_together": float(np.mean(together)),
+            "iou_together": float(np.concatenate([c.iou[c.round_at(1)] for c in at_once]).mean()),
             "objects": len(rows),
-            "seconds_per_view": (time.perf_counter() - started) / len(files),
+            "seconds_per_view": (time.perf_counter() - started) / len(at_once),
             "rows": rows,
         }
-    _show(report, clicks, f"{len(files)} views, {'with' if color else 'without'} color")
+    _show(report, clicks, f"{len(together)} views, {'with' if color else 'without'} color")
     if json_out is not None:
         json_out.write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
 
@@ -147,8 +96,4 @@ def _show(report: dict[str, dict[str, object]], clicks: int, title: str) -> None
 
 
 if __name__ == "__main__":
-    try:
-        typer.run(main)
-    except ClickSegError as error:
-        typer.echo(f"error: {error}", err=True)
-        raise SystemExit(2) from None
+    run_script(main)

@@ -1,44 +1,59 @@
-"""A session over ROS topics: a scan published, objects clicked, one undone, the answer written.
+"""A session over ROS topics: a scan published, objects clicked, the answer written.
 
     scripts/with_ros.sh .venv python benchmarks/ros_session.py SCAN.npz --output out/session
 
-SCAN.npz has `xyz`, `rgb` and `instance` (-1 = background). Every object gets one click on
-/clicked_point/new, three at most; then a fourth click is made on the background and undone. The
-folder gets picture.png and instances.txt, made of nothing but what the node published.
+SCAN.npz has `xyz`, `rgb` and `instance` (-1 = background). The three largest objects get a click
+each, then one on the background by mistake, which is undone, and one on /clicked_point/background.
+The folder gets picture.png and session.txt, made of nothing but what the node published.
 """
 
 from __future__ import annotations
 
 import argparse
-import subprocess
 import sys
+import time
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from ros_latency import NODE, User
-from sensor_msgs.msg import PointCloud2, PointField
+from ros_user import NODE, User, message_from, running
+from scipy.spatial.transform import Rotation
 
 from clickseg3d_core.picture import draw
-from clickseg3d_core.types import Clicks, PointCloud, Segmentation
+from clickseg3d_core.types import Clicks, Instance, OrientedBox, PointCloud, Segmentation
+from clickseg3d_ros import msg
 from clickseg3d_ros.cloud_layout import structured_points
-from clickseg3d_ros.conversions import cloud_from_msg
 
 
-def message_from(xyz: NDArray[np.float32], rgb: NDArray[np.uint8]) -> PointCloud2:
-    """What a depth camera's driver would publish."""
-    red, green, blue = rgb.astype(np.uint32).T
-    points = np.zeros((len(xyz), 4), np.float32)
-    points[:, :3] = xyz
-    points[:, 3] = (red << 16 | green << 8 | blue).view(np.float32)
-    message = PointCloud2(height=1, width=len(xyz), point_step=16, row_step=16 * len(xyz))
-    message.fields = [
-        PointField(name=name, offset=4 * i, datatype=PointField.FLOAT32, count=1)
-        for i, name in enumerate(("x", "y", "z", "rgb"))
+@dataclass(frozen=True)
+class Step:
+    """One thing that the user does.
+
+    Attributes:
+        action: Topic of a click, or name of a service.
+        position: (3,) metres, for a click.
+        objects: How many objects there are afterwards.
+    """
+
+    action: str
+    position: NDArray[np.float32] | None
+    objects: int
+
+
+def plan(xyz: NDArray[np.float32], objects: list[NDArray[np.bool_]]) -> list[Step]:
+    """What the user does with three objects, given as masks (N,)."""
+    places = [inner_point(xyz[mask]) for mask in objects]
+    table = xyz[~np.logical_or.reduce(objects)]
+    far = table[np.linalg.norm(table - places[0], axis=1).argmax()]
+    return [
+        Step("/clicked_point", places[0], 1),
+        Step("/clicked_point/new", places[1], 2),
+        Step("/clicked_point/new", places[2], 3),
+        Step("/clicked_point/new", far, 4),
+        Step("undo", None, 3),
+        Step("/clicked_point/background", inner_point(table), 3),
     ]
-    message.data.frombytes(memoryview(points).cast("B"))
-    message.header.frame_id = "camera"
-    return message
 
 
 def inner_point(xyz: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -46,23 +61,63 @@ def inner_point(xyz: NDArray[np.float32]) -> NDArray[np.float32]:
     return xyz[np.linalg.norm(xyz - np.median(xyz, axis=0), axis=1).argmin()]
 
 
-def play(user: User, scan: PointCloud2, positions: NDArray[np.float32]) -> None:
-    """Publish the scan, click all but the last position as objects, click the last, undo it."""
-    user.connect()
-    user.hold(scan)
-    for number, position in enumerate(positions, start=1):
-        before = user.segmented
-        user.click(position)
-        user.until(lambda n=number, b=before: user.has_objects(n, b), f"object {number}")
-    before = user.segmented
-    user.call("undo")
-    user.until(lambda: user.has_objects(len(positions) - 1, before), "the undone state")
+def play(user: User, steps: list[Step]) -> list[str]:
+    """Do the steps one after the other, each when the last one's result is there; tell of each."""
+    told = []
+    for step in steps:
+        before, start = user.segmented, time.perf_counter()
+        if step.position is None:
+            user.call(step.action)
+        else:
+            user.click(step.position, step.action.removeprefix("/clicked_point"))
+        user.until(lambda s=step, b=before: user.has_objects(s.objects, b), step.action)
+        elapsed_ms = 1e3 * (time.perf_counter() - start)
+        where = "" if step.position is None else f" at ({_numbers(step.position)})"
+        told.append(f"{step.action}{where}: {step.objects} objects after {elapsed_ms:.0f} ms")
+    return told
 
 
-def iou(labels: NDArray[np.int32], object_id: int, truth: NDArray[np.bool_]) -> float:
-    """Overlap of an object's points with the true ones."""
-    found = labels == object_id
-    return float((found & truth).sum() / max((found | truth).sum(), 1))
+def describe(found: msg.Instance, overlap: float) -> str:
+    """One line about an object."""
+    p, s = found.pose.position, found.size
+    return (
+        f"{found.id}: {found.label} {found.label_score:.2f}, mask {found.score:.2f}, "
+        f"{found.num_points} points, {found.num_clicks} click(s), box at "
+        f"({_numbers((p.x, p.y, p.z))}) size ({_numbers((s.x, s.y, s.z))}) m, IoU {overlap:.2f}"
+    )
+
+
+def _numbers(values: NDArray[np.float32] | tuple[float, ...]) -> str:
+    return " ".join(f"{value:.3f}" for value in values)
+
+
+def published(user: User) -> tuple[PointCloud, Segmentation]:
+    """The scan in its own colors and the answer, out of what was heard last."""
+    assert user.segmented is not None
+    assert user.instances is not None
+    points = structured_points(user.segmented).reshape(-1)
+    packed = points["input_rgb"].view(np.uint32)
+    rgb = np.stack([packed >> shift & 0xFF for shift in (16, 8, 0)], axis=1).astype(np.uint8)
+    xyz = np.stack([points[axis] for axis in "xyz"], axis=1).astype(np.float64)
+    labels = np.where(points["instance"] == 2**32 - 1, 0, points["instance"]).astype(np.int32)
+    instances = tuple(record(found) for found in user.instances.instances)
+    return PointCloud(xyz, rgb), Segmentation(labels, points["probability"], instances)
+
+
+def record(found: msg.Instance) -> Instance:
+    """The core's record of a published object."""
+    p, q, s, c = found.pose.position, found.pose.orientation, found.size, found.centroid
+    rotation = Rotation.from_quat((q.x, q.y, q.z, q.w)).as_matrix()
+    box = OrientedBox(np.array((p.x, p.y, p.z)), np.array((s.x, s.y, s.z)), rotation)
+    return Instance(
+        id=found.id,
+        class_name=found.label,
+        class_score=found.label_score,
+        mask_score=found.score,
+        point_count=found.num_points,
+        centroid=np.array((c.x, c.y, c.z)),
+        box=box,
+    )
 
 
 def main() -> None:
@@ -75,49 +130,27 @@ def main() -> None:
     data = np.load(options.scan)
     xyz, truth = data["xyz"], data["instance"]
     sizes = {i: int((truth == i).sum()) for i in np.unique(truth) if i >= 0}
-    objects = sorted(sizes, key=lambda i: -sizes[i])[:3]
-    clicked = [inner_point(xyz[truth == i]) for i in objects]
-    positions = np.array([*clicked, xyz[truth < 0][0]])
-    command = [sys.executable, str(NODE), "--ros-args", "-p", "diagnostics.period:=0.1"]
-    command += ["-p", f"model.checkpoint:={options.checkpoint}"]
-    node = subprocess.Popen(command)
-    try:
+    objects = [truth == i for i in sorted(sizes, key=lambda i: -sizes[i])[:3]]
+    steps = plan(xyz, objects)
+    parameters: dict[str, object] = {"diagnostics.period": 0.1}
+    if options.checkpoint:
+        parameters["model.checkpoint"] = options.checkpoint
+    with running(NODE, parameters):
         user = User()
-        play(user, message_from(xyz, data["rgb"]), positions)
-    finally:
-        node.terminate()
-        node.wait(10)
-    write(user, positions[:-1], [truth == i for i in objects], options.output)
-
-
-def write(
-    user: User, positions: NDArray[np.float32], truths: list[NDArray[np.bool_]], folder: Path
-) -> None:
-    """Picture and text of what was heard last."""
-    assert user.segmented is not None
+        user.connect()
+        user.hold(message_from(xyz, data["rgb"]))
+        told = play(user, steps)
+    cloud, result = published(user)
     assert user.instances is not None
-    folder.mkdir(parents=True, exist_ok=True)
-    points = structured_points(user.segmented).reshape(-1)
-    labels = points["instance"].astype(np.int64)
-    labels[labels == 2**32 - 1] = 0
-    cloud = cloud_from_msg(user.segmented)
-    source = PointCloud(cloud.xyz, None)
-    result = Segmentation(
-        labels=labels.astype(np.int32), probabilities=points["probability"], instances=()
-    )
-    clicks = Clicks(positions.astype(np.float64), np.arange(1, len(positions) + 1))
-    draw(source, clicks, result, folder / "picture.png")
-    lines = [f"frame {user.instances.header.frame_id}, active {user.instances.active_id}"]
-    for found, truth in zip(user.instances.instances, truths, strict=True):
-        p, s = found.pose.position, found.size
-        lines.append(
-            f"{found.id}: {found.label} {found.label_score:.2f}, mask {found.score:.2f}, "
-            f"{found.num_points} points, {found.num_clicks} click(s), box at "
-            f"({p.x:.3f} {p.y:.3f} {p.z:.3f}) size ({s.x:.3f} {s.y:.3f} {s.z:.3f}) m, "
-            f"IoU {iou(result.labels, found.id, truth):.2f}"
-        )
-    text = "\n".join(lines) + "\n"
-    (folder / "instances.txt").write_text(text, encoding="utf-8")
+    for found, mask in zip(user.instances.instances, objects, strict=True):
+        mine = result.labels == found.id
+        told.append(describe(found, float((mine & mask).sum() / (mine | mask).sum())))
+    options.output.mkdir(parents=True, exist_ok=True)
+    shown = [step.position for step in (*steps[:3], steps[5])]
+    clicks = Clicks(np.array(shown, np.float64), np.array([1, 2, 3, 0]))
+    draw(cloud, clicks, result, options.output / "picture.png")
+    text = "\n".join(told) + "\n"
+    (options.output / "session.txt").write_text(text, encoding="utf-8")
     sys.stdout.write(text)
 
 

@@ -24,8 +24,9 @@ from rich.progress import track
 from rich.table import Table
 
 from clickseg3d_core.classes import CLASS_IDS, CLASS_NAMES
+from clickseg3d_core.commands.script import run_script
 from clickseg3d_core.data.scene import Scene, load_scene
-from clickseg3d_core.errors import ClickSegError, FileFormatError
+from clickseg3d_core.errors import FileFormatError
 from clickseg3d_core.evaluation.single_object import ObjectRecord, evaluate_scene
 from clickseg3d_core.evaluation.together import evaluate_together
 from clickseg3d_core.model.network import ClickSegmentationNet
@@ -133,8 +134,4 @@ def _table(title: str, records: Sequence[tuple[Scene, ObjectRecord]], clicks: in
 
 
 if __name__ == "__main__":
-    try:
-        typer.run(main)
-    except ClickSegError as error:
-        typer.echo(f"error: {error}", err=True)
-        raise SystemExit(2) from None
+    run_script(main)

@@ -19,7 +19,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from clickseg3d_core.errors import ClickSegError
+from clickseg3d_core.commands.script import run_script
 from clickseg3d_core.io import read_cloud
 from clickseg3d_core.segmenter import ClickSegmenter
 from clickseg3d_core.types import Clicks, PointCloud
@@ -89,8 +89,4 @@ def _measure(segmenter: ClickSegmenter, cloud: PointCloud, objects: int, repeats
 
 
 if __name__ == "__main__":
-    try:
-        typer.run(main)
-    except ClickSegError as error:
-        typer.echo(f"error: {error}", err=True)
-        raise SystemExit(2) from None
+    run_script(main)

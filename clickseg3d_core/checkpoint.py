@@ -17,7 +17,8 @@ from torch import Tensor
 from clickseg3d_core.atomic import replacing
 from clickseg3d_core.config import from_dict, to_dict
 from clickseg3d_core.errors import CheckpointError, ConfigError
-from clickseg3d_core.model.network import ClickSegmentationNet, ModelConfig
+from clickseg3d_core.model.families import build_net
+from clickseg3d_core.model.network import ClickNet, ModelConfig
 
 FORMAT_VERSION = 1
 WEIGHTS_FILE = "model.safetensors"
@@ -30,7 +31,7 @@ def shipped_weights() -> Path:
 
 
 def save_checkpoint(
-    net: ClickSegmentationNet, folder: Path, *, training: Mapping[str, Any], half: bool = True
+    net: ClickNet, folder: Path, *, training: Mapping[str, Any], half: bool = True
 ) -> None:
     """Write a checkpoint, each file whole or not at all.
 
@@ -88,7 +89,7 @@ def read_record(folder: Path) -> dict[str, Any]:
     return dict(record)
 
 
-def load_checkpoint(folder: Path) -> tuple[ClickSegmentationNet, dict[str, Any]]:
+def load_checkpoint(folder: Path) -> tuple[ClickNet, dict[str, Any]]:
     """Rebuild the network of a checkpoint in float32 on the CPU, in eval mode.
 
     Returns:
@@ -99,7 +100,7 @@ def load_checkpoint(folder: Path) -> tuple[ClickSegmentationNet, dict[str, Any]]
     """
     record = read_record(folder)
     try:
-        net = ClickSegmentationNet(from_dict(ModelConfig, record["model"]))
+        net = build_net(from_dict(ModelConfig, record["model"]))
     except (ConfigError, KeyError) as error:
         raise CheckpointError(f"{folder / CONFIG_FILE} describes no network: {error}") from error
     load_weights(net, _read_tensors(folder, record), str(folder))
@@ -120,7 +121,7 @@ def _read_tensors(folder: Path, record: Mapping[str, Any]) -> dict[str, Tensor]:
         raise CheckpointError(f"{path} cannot be read: {error}") from error
 
 
-def load_weights(net: ClickSegmentationNet, tensors: Mapping[str, Tensor], where: str) -> None:
+def load_weights(net: ClickNet, tensors: Mapping[str, Tensor], where: str) -> None:
     """Copy tensors into a network; every name and shape must agree.
 
     Raises:

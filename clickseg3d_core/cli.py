@@ -16,6 +16,10 @@ from rich.progress import Progress
 from rich.table import Table
 from rich.text import Text
 
+from clickseg3d_core.commands.convert import convert
+from clickseg3d_core.commands.evaluate import evaluate
+from clickseg3d_core.commands.report import report
+from clickseg3d_core.commands.score import score
 from clickseg3d_core.errors import ClickError, ClickSegError, ConfigError, FileFormatError
 
 if TYPE_CHECKING:
@@ -192,6 +196,12 @@ def demo(
 
     _make_folder(output)
     _print_demo(run_demo(output, checkpoint))
+
+
+app.command()(convert)
+app.command()(evaluate)
+app.command()(score)
+app.command()(report)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

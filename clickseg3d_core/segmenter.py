@@ -18,11 +18,11 @@ from clickseg3d_core.answer import ClassEvidence, build_segmentation
 from clickseg3d_core.checkpoint import load_checkpoint, shipped_weights
 from clickseg3d_core.edges import describe_edges, edge_graph
 from clickseg3d_core.errors import CheckpointError, ClickError
-from clickseg3d_core.model.decoder import ClickQueries, SceneMemory
+from clickseg3d_core.model.decoder import ClickQueries
 from clickseg3d_core.model.features import input_features
 from clickseg3d_core.model.grid import VoxelBatch
 from clickseg3d_core.model.heads import edge_costs
-from clickseg3d_core.model.network import ClickSegmentationNet, merge_clicks
+from clickseg3d_core.model.network import ClickNet, merge_clicks
 from clickseg3d_core.surface import Surface, describe_surface, path_costs
 from clickseg3d_core.types import BACKGROUND_ID, Clicks, PointCloud, Segmentation
 from clickseg3d_core.voxels import VoxelGrid, automatic_voxel_size, voxelize
@@ -55,7 +55,7 @@ class Encoding:
     cloud: PointCloud
     grid: VoxelGrid
     surface: Surface
-    memory: SceneMemory
+    memory: Any
     tree: cKDTree
     graphs: tuple[csr_matrix, ...]
     classes: NDArray[np.float32] | None
@@ -80,6 +80,8 @@ class Encoding:
         Returns:
             (K, P, V) float32, voxel units.
         """
+        if not self.graphs:
+            return np.zeros((len(rows), 0, self.voxel_count), np.float32)
         new = np.array([r for r in dict.fromkeys(rows.tolist()) if r not in self._paths], np.int64)
         for start in range(0, len(new), _PATHS_AT_ONCE):  # the search works in float64
             part = new[start : start + _PATHS_AT_ONCE]
@@ -100,9 +102,7 @@ class ClickSegmenter:
         device: Where the network runs.
     """
 
-    def __init__(
-        self, net: ClickSegmentationNet, record: Mapping[str, Any], device: torch.device
-    ) -> None:
+    def __init__(self, net: ClickNet, record: Mapping[str, Any], device: torch.device) -> None:
         self.net = net.to(device).eval()
         self.config = net.config
         self.device = device
@@ -163,13 +163,12 @@ class ClickSegmenter:
             classes=self._dense_classes(memory),
         )
 
-    def _graphs(
-        self, grid: VoxelGrid, surface: Surface, memory: SceneMemory
-    ) -> tuple[csr_matrix, ...]:
-        if not self.config.decoder.learned_paths:
-            return (surface.graph,)
+    def _graphs(self, grid: VoxelGrid, surface: Surface, memory: Any) -> tuple[csr_matrix, ...]:
+        heads, kinds = self.net.scene_heads, self.config.path_kinds
+        if heads is None or kinds < 2:
+            return (surface.graph,)[:kinds]
         edges = describe_edges(grid, surface)
-        logits = self.net.decoder.heads.edges(
+        logits = heads.edges(
             memory.features,
             torch.from_numpy(edges.pairs).to(self.device),
             torch.from_numpy(edges.terms).to(self.device),
@@ -177,11 +176,11 @@ class ClickSegmenter:
         costs = edge_costs(logits, torch.from_numpy(edges.length).to(self.device))
         return surface.graph, edge_graph(edges.pairs, costs.cpu().numpy(), len(grid))
 
-    def _dense_classes(self, memory: SceneMemory) -> NDArray[np.float32] | None:
-        decoder = self.config.decoder
-        if not (decoder.dense_classes and decoder.class_head):
+    def _dense_classes(self, memory: Any) -> NDArray[np.float32] | None:
+        decoder, heads = self.config.decoder, self.net.scene_heads
+        if heads is None or not (decoder.dense_classes and decoder.class_head):
             return None
-        logits = self.net.decoder.heads.classes(memory.features)
+        logits = heads.classes(memory.features)
         classes: NDArray[np.float32] = logits.float().log_softmax(dim=1).cpu().numpy()
         return classes
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from clickseg3d_core.errors import FileFormatError
 from clickseg3d_core.types import PointCloud
@@ -71,7 +71,7 @@ def _cloud_connections(reader: AnyReader, path: Path, topic: str | None) -> list
 
 def _clouds(reader: AnyReader, connections: list[Connection]) -> Iterator[BagCloud]:
     for connection, _, raw in reader.messages(connections=connections):
-        message = reader.deserialize(raw, connection.msgtype)
+        message: Any = reader.deserialize(raw, connection.msgtype)
         header = message.header
         yield BagCloud(
             topic=connection.topic,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import TypeVar
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -10,6 +12,7 @@ from clickseg3d_core.io.color import to_uint8
 from clickseg3d_core.types import PointCloud
 from clickseg3d_ros.cloud_layout import CloudLike, structured_points
 
+Number = TypeVar("Number", bound=np.generic)
 _PACKED_COLORS = ("rgb", "rgba")
 _SEPARATE_COLORS = (("r", "g", "b"), ("red", "green", "blue"))
 _NORMALS = (("normal_x", "normal_y", "normal_z"), ("nx", "ny", "nz"))
@@ -52,7 +55,9 @@ def _all_single(points: NDArray[np.void], names: tuple[str, ...]) -> bool:
     return all(n in (points.dtype.names or ()) and points[n].ndim == 2 for n in names)
 
 
-def _stacked(points: NDArray[np.void], names: tuple[str, ...], dtype: np.dtype) -> NDArray:
+def _stacked(
+    points: NDArray[np.void], names: tuple[str, ...], dtype: np.dtype[Number]
+) -> NDArray[Number]:
     columns = np.empty((*points.shape, len(names)), dtype)
     for column, name in enumerate(names):
         columns[..., column] = points[name]

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from functools import cache
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -84,7 +85,7 @@ def subset_msg(message: PointCloud2, mask: NDArray[np.bool_]) -> PointCloud2:
 
 
 def _message(
-    source: PointCloud2, points: NDArray[np.void], added: Mapping[str, NDArray], is_dense: bool
+    source: PointCloud2, points: NDArray[np.void], added: Mapping[str, NDArray[Any]], is_dense: bool
 ) -> PointCloud2:
     """A message with the header of `source`, `points` (height, width) and fields `added` to it."""
     height, width = points.shape
@@ -138,8 +139,10 @@ def _field_of(
 ) -> NDArray[np.generic]:
     """One field of (N,) records as a view."""
     itemsize = records.dtype.itemsize
-    layout = {"names": [name], "formats": [kind], "offsets": [offset], "itemsize": itemsize}
-    return records.view(np.dtype(layout))[name]
+    layout = np.dtype(
+        {"names": [name], "formats": [kind], "offsets": [offset], "itemsize": itemsize}
+    )
+    return records.view(layout)[name]
 
 
 def _base_type(dtype: np.dtype) -> np.dtype:
@@ -147,7 +150,7 @@ def _base_type(dtype: np.dtype) -> np.dtype:
     return dtype.subdtype[0] if dtype.subdtype else dtype
 
 
-def _kept_fields(source: PointCloud2, added: Mapping[str, NDArray]) -> list[PointField]:
+def _kept_fields(source: PointCloud2, added: Mapping[str, NDArray[Any]]) -> list[PointField]:
     """The source's fields, renamed where one of `added` takes the name.
 
     Fields of unknown types have no known size, so they cannot be turned from big-endian.
@@ -165,7 +168,7 @@ def _kept_fields(source: PointCloud2, added: Mapping[str, NDArray]) -> list[Poin
     return kept
 
 
-def _added_fields(added: Mapping[str, NDArray], start: int) -> Sequence[PointField]:
+def _added_fields(added: Mapping[str, NDArray[Any]], start: int) -> list[PointField]:
     return [
         PointField(name=name, offset=start + 4 * number, datatype=_DATATYPES[v.dtype], count=1)
         for number, (name, v) in enumerate(added.items())
@@ -185,8 +188,8 @@ def _tinted(rgb: NDArray[np.uint8] | None, labels: NDArray[np.int32]) -> NDArray
         colors = np.full(len(labels), _GREY, np.uint32)
     else:
         red, green, blue = (rgb[:, channel].astype(np.uint32) for channel in range(3))
-        shades = (77 * red + 150 * green + 29 * blue) * _SHADES >> 16
-        colors = (red << 16) | (green << 8) | blue
+        shades = np.asarray((77 * red + 150 * green + 29 * blue) * _SHADES >> 16, np.uint32)
+        colors = _packed(red, green, blue)
     rows = np.flatnonzero(labels != BACKGROUND_ID)
     colors[rows] = _shaded_palette()[palette_rows(labels[rows]), shades[rows]]
     return colors
@@ -197,4 +200,10 @@ def _shaded_palette() -> NDArray[np.uint32]:
     """(P, S) every color of the palette from dark to pure, packed."""
     tone = np.linspace(0.6, 1.0, _SHADES)[:, None]
     shaded = np.rint(palette()[:, None] * tone).astype(np.uint32)
-    return (shaded[..., 0] << 16) | (shaded[..., 1] << 8) | shaded[..., 2]
+    return _packed(shaded[..., 0], shaded[..., 1], shaded[..., 2])
+
+
+def _packed(
+    red: NDArray[np.uint32], green: NDArray[np.uint32], blue: NDArray[np.uint32]
+) -> NDArray[np.uint32]:
+    return np.asarray(red << 16 | green << 8 | blue, np.uint32)

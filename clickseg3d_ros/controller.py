@@ -1,7 +1,7 @@
 """Clouds and clicks in, views out: two threads, so that callbacks only store.
 
 The session thread owns the session and the outputs and does what takes milliseconds. The inference
-thread owns the network. Neither touches what the other owns; they pass jobs.
+thread owns the process of the network. Neither touches what the other owns; they pass jobs.
 """
 
 from __future__ import annotations
@@ -15,12 +15,12 @@ from functools import partial
 from sensor_msgs.msg import PointCloud2
 
 from clickseg3d_core.errors import ClickError, ClickSegError, CloudError
-from clickseg3d_core.segmenter import ClickSegmenter
 from clickseg3d_core.session import Click, ClickSession
 from clickseg3d_core.types import BACKGROUND_ID, Clicks, Segmentation
 from clickseg3d_ros.clicking import chosen_object, locate
 from clickseg3d_ros.decoding import Task, decode
 from clickseg3d_ros.frames import Frames
+from clickseg3d_ros.network_process import NetworkLostError, NetworkProcess
 from clickseg3d_ros.parameters import NodeParameters, Settings
 from clickseg3d_ros.presenter import Presenter, Screen
 from clickseg3d_ros.scene import ClickRequest, Scene, View, prepare_scene
@@ -35,7 +35,7 @@ class Controller:
     """The state of an interactive session over a stream of clouds.
 
     Args:
-        segmenter: The network.
+        network: Used by the inference thread alone.
         frames: TF.
         parameters: Settings, read when needed.
         screen: Gets the views, in the session thread.
@@ -47,7 +47,7 @@ class Controller:
     def __init__(
         self,
         *,
-        segmenter: ClickSegmenter,
+        network: NetworkProcess,
         frames: Frames,
         parameters: NodeParameters,
         screen: Screen,
@@ -55,7 +55,7 @@ class Controller:
         notify: Callable[[str], None],
         on_crash: Callable[[BaseException], None],
     ) -> None:
-        self._segmenter = segmenter
+        self._network = network
         self._frames = frames
         self._parameters = parameters
         self._presenter = Presenter(screen, status)
@@ -75,9 +75,14 @@ class Controller:
         self._inference = Worker("clickseg3d inference", on_crash)
 
     def close(self) -> None:
-        """End both threads."""
-        self._inference.stop()
+        """End both threads, after what the network computes."""
         self._session_thread.stop()
+        self._inference.stop()
+
+    def abort(self) -> None:
+        """End what the network computes, with the network; `close` is still to be called."""
+        self._session_thread.stop()  # first, so that nobody is told that there is no result
+        self._network.kill()
 
     # ---- from callbacks: store and return
 
@@ -215,10 +220,12 @@ class Controller:
             scene = prepare_scene(message, settings.input_max_points)
             self.post(partial(self._adopt, scene))
             if settings.session_precompute:
-                scene.encode(self._segmenter, settings.model_voxel_size)
+                scene.encode(self._network, settings.model_voxel_size)
                 self.post(self._describe)
         except CloudError as error:
             self.post(partial(self._refuse_cloud, str(error)))
+        except NetworkLostError as error:
+            self.post(partial(self._refuse_result, str(error)))
 
     def _refuse_cloud(self, reason: str) -> None:
         self._status.clouds_refused += 1
@@ -325,7 +332,7 @@ class Controller:
     def _segment(self, task: Task) -> None:
         """Inference thread: one pass of the decoder."""
         try:
-            result, elapsed_ms = decode(self._segmenter, task, self._settings)
+            result, elapsed_ms = decode(self._network, task, self._settings)
         except ClickSegError as error:
             self.post(partial(self._refuse_result, str(error)))
         else:

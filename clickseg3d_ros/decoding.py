@@ -8,9 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from clickseg3d_core.segmenter import ClickSegmenter
 from clickseg3d_core.session import Click
 from clickseg3d_core.types import Clicks, Segmentation
+from clickseg3d_ros.network_process import NetworkProcess
 from clickseg3d_ros.parameters import Settings
 from clickseg3d_ros.scene import Scene
 
@@ -34,7 +34,7 @@ class Task:
     epoch: int
 
 
-def decode(segmenter: ClickSegmenter, task: Task, settings: Settings) -> tuple[Segmentation, float]:
+def decode(network: NetworkProcess, task: Task, settings: Settings) -> tuple[Segmentation, float]:
     """Segment; encode before if that was not done yet.
 
     Returns:
@@ -43,16 +43,16 @@ def decode(segmenter: ClickSegmenter, task: Task, settings: Settings) -> tuple[S
     Raises:
         ClickSegError: if the cloud or the clicks cannot be used.
     """
-    encoding = task.scene.encode(segmenter, settings.model_voxel_size)
+    encoding = task.scene.encode(network, settings.model_voxel_size)
     reach = max(settings.track_max_step, settings.click_snap_radius)
     clicks = _on_cloud(task.scene, task.clicks, reach)
     start = time.perf_counter()
-    result = segmenter.segment(encoding, clicks)
+    result = network.segment(encoding, clicks)
     return result, 1e3 * (time.perf_counter() - start)
 
 
 def _on_cloud(scene: Scene, clicks: Clicks, reach: float) -> Clicks:
     """Clicks moved to the nearest point; those with none in reach are left out."""
-    distances, index = scene.tree.query(clicks.positions)
+    distances, index = (np.asarray(a) for a in scene.tree.query(clicks.positions))
     near = distances <= reach
     return Clicks(scene.cloud.xyz[scene.rows[index[near]]], clicks.object_ids[near])

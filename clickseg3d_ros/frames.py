@@ -55,7 +55,8 @@ class Frames:
 
     def __init__(self, node: Any) -> None:
         self._logger = node.get_logger()
-        self._buffer = self._listener = None
+        self._buffer: Any = None
+        self._listener: Any = None
         if tf2_ros is not None:
             self._buffer = tf2_ros.Buffer()
             self._listener = tf2_ros.TransformListener(self._buffer, node, spin_thread=False)

@@ -12,9 +12,9 @@ from sensor_msgs.msg import PointCloud2
 from std_msgs.msg import Header
 
 from clickseg3d_core.errors import ClickError, CloudError
-from clickseg3d_core.segmenter import ClickSegmenter, Encoding
 from clickseg3d_core.types import Clicks, PointCloud, Segmentation
 from clickseg3d_ros.conversions import cloud_from_msg
+from clickseg3d_ros.network_process import NetworkProcess, RemoteEncoding
 
 
 @dataclass(slots=True, eq=False, kw_only=True)
@@ -36,7 +36,7 @@ class Scene:
     tree: cKDTree
     rows: NDArray[np.int64]
     convert_ms: float
-    encoding: Encoding | None = None
+    encoding: RemoteEncoding | None = None
     encode_ms: float = 0.0
 
     @property
@@ -63,19 +63,20 @@ class Scene:
             )
         return int(self.rows[index])
 
-    def encode(self, segmenter: ClickSegmenter, voxel_size: float) -> Encoding:
+    def encode(self, network: NetworkProcess, voxel_size: float) -> RemoteEncoding:
         """The encoding, computed when first asked for.
 
         Args:
-            segmenter: Computes it.
+            network: Computes it.
             voxel_size: Metres; 0 chooses it from the cloud.
 
         Raises:
             CloudError: if the cloud cannot be encoded.
+            NetworkLostError: if the network's process dies.
         """
         if self.encoding is None:
             start = time.perf_counter()
-            self.encoding = segmenter.encode(self.cloud, voxel_size or None)
+            self.encoding = network.encode(self.cloud, voxel_size or None)
             self.encode_ms = 1e3 * (time.perf_counter() - start)
         return self.encoding
 

@@ -8,12 +8,12 @@ import numpy as np
 from sensor_msgs.msg import PointCloud2
 
 from clickseg3d_core.errors import ClickSegError, CloudError
-from clickseg3d_core.segmenter import ClickSegmenter
 from clickseg3d_core.types import Clicks
 from clickseg3d_ros.clicking import locate
 from clickseg3d_ros.conversions import clicks_from_msgs, instances_msg, segmented_msg
 from clickseg3d_ros.frames import Frames
 from clickseg3d_ros.msg import Click
+from clickseg3d_ros.network_process import NetworkProcess
 from clickseg3d_ros.parameters import Settings
 from clickseg3d_ros.scene import ClickRequest, Scene, prepare_scene
 from clickseg3d_ros.srv import Segment
@@ -23,13 +23,13 @@ def answer(
     request: Segment.Request,
     held: Scene | None,
     *,
-    segmenter: ClickSegmenter,
+    network: NetworkProcess,
     frames: Frames,
     settings: Settings,
 ) -> Segment.Response:
     """Serve one request, in the inference thread. What is wrong with it becomes the message."""
     try:
-        return _answer(request, held, segmenter, frames, settings)
+        return _answer(request, held, network, frames, settings)
     except ClickSegError as error:
         return Segment.Response(success=False, message=str(error))
 
@@ -37,7 +37,7 @@ def answer(
 def _answer(
     request: Segment.Request,
     held: Scene | None,
-    segmenter: ClickSegmenter,
+    network: NetworkProcess,
     frames: Frames,
     settings: Settings,
 ) -> Segment.Response:
@@ -45,9 +45,9 @@ def _answer(
     ids = clicks_from_msgs(request.clicks, active=1).object_ids
     rows = [locate(_request(click), scene, frames, settings) for click in request.clicks]
     clicks = Clicks(scene.cloud.xyz[np.array(rows, dtype=np.int64)], ids)
-    encoding = scene.encode(segmenter, settings.model_voxel_size)
+    encoding = scene.encode(network, settings.model_voxel_size)
     start = time.perf_counter()
-    result = segmenter.segment(encoding, clicks)
+    result = network.segment(encoding, clicks)
     elapsed_ms = 1e3 * (time.perf_counter() - start)
     response = Segment.Response(success=True)
     response.instances = instances_msg(

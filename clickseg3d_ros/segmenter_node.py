@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import sys
 import traceback
 from collections.abc import Callable
@@ -11,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 import rclpy
-import torch
 from diagnostic_msgs.msg import DiagnosticArray
 from geometry_msgs.msg import PointStamped
 from rclpy.clock import Clock, ClockType
@@ -22,12 +20,11 @@ from rclpy.task import Future
 from std_srvs.srv import SetBool, Trigger
 
 from clickseg3d_core.errors import ClickError, ClickSegError
-from clickseg3d_core.segmenter import ClickSegmenter
 from clickseg3d_ros.cloud_input import CloudInput
 from clickseg3d_ros.controller import Controller
 from clickseg3d_ros.frames import Frames
-from clickseg3d_ros.log_bridge import NodeLogHandler
 from clickseg3d_ros.msg import Click
+from clickseg3d_ros.network_process import NetworkProcess
 from clickseg3d_ros.outputs import Outputs
 from clickseg3d_ros.parameters import NodeParameters
 from clickseg3d_ros.saving import save_session
@@ -48,48 +45,49 @@ class SegmenterNode(LifecycleNode):
     Configured it has the network, active it listens. A deactivated node forgets its session.
 
     Args:
+        open_network: Starts the network, given the checkpoint, the device and the threads.
         kwargs: Of `rclpy.node.Node`, without the name.
 
     Raises:
         ConfigError: if a parameter is not valid.
     """
 
-    def __init__(self, **kwargs: Any) -> None:
+    def __init__(
+        self,
+        open_network: Callable[[str, str, int], NetworkProcess] = NetworkProcess,
+        **kwargs: Any,
+    ) -> None:
         # First, because a failure below ends in destroy_node.
         self._entities: list[Callable[[], object]] = []
-        self._segmenter: ClickSegmenter | None = None
+        self._open_network = open_network
+        self._network: NetworkProcess | None = None
         self._controller: Controller | None = None
         self._crash: BaseException | None = None
-        self._log_handler: logging.Handler = logging.NullHandler()
         super().__init__("clickseg3d", **kwargs)
         self.parameters = NodeParameters(self)
         self._crashed = self.create_guard_condition(self._raise_crash)
-        self._log_handler = NodeLogHandler(self.get_logger())
-        logging.getLogger("clickseg3d_core").addHandler(self._log_handler)
 
     # ---- lifecycle
 
     def on_configure(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Load the network."""
         settings = self.parameters.settings
-        if settings.model_threads:
-            torch.set_num_threads(settings.model_threads)
         try:
-            self._segmenter = ClickSegmenter.load(
-                settings.model_checkpoint or None, settings.model_device
+            self._network = self._open_network(
+                settings.model_checkpoint, settings.model_device, settings.model_threads
             )
         except ClickSegError as error:
             self.get_logger().error(f"the network cannot be loaded: {error}")
             return TransitionCallbackReturn.FAILURE
-        info = self._segmenter.info()
+        info = self._network.info
         self.get_logger().info(f"network {info['name']} on {info['device']}")
         return super().on_configure(state)
 
     def on_activate(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Start to listen."""
-        assert self._segmenter is not None
+        assert self._network is not None
         try:
-            self._start(self._segmenter)
+            self._start(self._network)
         except Exception:
             # rclpy makes an error state of an exception and does not tell which.
             self.get_logger().error(f"cannot be activated:\n{traceback.format_exc()}")
@@ -99,35 +97,33 @@ class SegmenterNode(LifecycleNode):
     def on_deactivate(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Stop to listen and forget the session."""
         self._stop()
+        if self._network is not None:
+            self._network.tidy()
         return super().on_deactivate(state)
 
     def on_cleanup(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Forget the network."""
-        self._segmenter = None
-        if torch.cuda.is_available():
-            torch.cuda.empty_cache()
+        self._close_network()
         return super().on_cleanup(state)
 
     def on_shutdown(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Stop whatever runs."""
-        self._stop()
-        self._segmenter = None
+        self._end()
         return super().on_shutdown(state)
 
     def destroy_node(self) -> None:
-        """End the threads, too."""
-        self._stop()
-        logging.getLogger("clickseg3d_core").removeHandler(self._log_handler)
+        """End the threads and the network's process, too."""
+        self._end()
         super().destroy_node()
 
-    def _start(self, segmenter: ClickSegmenter) -> None:
+    def _start(self, network: NetworkProcess) -> None:
         self._status = Status()
         frames = Frames(self)
-        outputs = Outputs(self, self.parameters, segmenter.config.class_names)
+        outputs = Outputs(self, self.parameters, tuple(network.info["classes"]))
         diagnostics = self.create_publisher(DiagnosticArray, "/diagnostics", 10)
         self._diagnostics = diagnostics
         controller = Controller(
-            segmenter=segmenter,
+            network=network,
             frames=frames,
             parameters=self.parameters,
             screen=outputs,
@@ -157,6 +153,18 @@ class SegmenterNode(LifecycleNode):
         for end in entities:
             end()
         self._controller = None
+
+    def _end(self) -> None:
+        """Stop without waiting for what the network computes."""
+        if self._controller is not None:
+            self._controller.abort()
+        self._stop()
+        self._close_network()
+
+    def _close_network(self) -> None:
+        if self._network is not None:
+            self._network.close()
+        self._network = None
 
     # ---- inputs
 
@@ -257,15 +265,15 @@ class SegmenterNode(LifecycleNode):
         return response
 
     async def _on_segment(self, request: Any, response: Any) -> Any:
-        controller, segmenter = self._controller, self._segmenter
+        controller, network = self._controller, self._network
         assert controller is not None
-        assert segmenter is not None
+        assert network is not None
 
         def job() -> Segment.Response:
             return answer(
                 request,
                 controller.scene,
-                segmenter=segmenter,
+                network=network,
                 frames=self._frames,
                 settings=self.parameters.settings,
             )
@@ -283,7 +291,8 @@ class SegmenterNode(LifecycleNode):
             except ClickSegError as error:
                 return False, str(error), list(controller.object_ids)
 
-        return await self._done_by(controller.post, job)
+        done: tuple[bool, str, list[int]] = await self._done_by(controller.post, job)
+        return done
 
     def _done_by(
         self, post: Callable[[Callable[[], None]], None], job: Callable[[], Any]
@@ -333,7 +342,7 @@ class SegmenterNode(LifecycleNode):
 
 def main(args: list[str] | None = None) -> None:
     """Run the node until it is asked to end."""
-    # Callbacks get their turn beside the network's Python code.
+    # Callbacks get their turn beside the threads.
     sys.setswitchinterval(_SWITCH_INTERVAL_S)
     rclpy.init(args=args)
     node = SegmenterNode()

@@ -1,4 +1,4 @@
-"""Random changes of a labelled scene: pose, mirror, scale, density, noise, color."""
+"""Random changes of a labelled scene: pose, mirror, scale, shape, density, noise, color."""
 
 from __future__ import annotations
 
@@ -8,7 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial.transform import Rotation
 
+from clickseg3d_core.data.distortion import auto_contrast, elastic_distortion
 from clickseg3d_core.data.scene import Scene
+from clickseg3d_core.errors import ConfigError
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -21,9 +23,19 @@ class AugmentConfig:
         flip: Probability of a mirror image.
         scale: Range of a scale factor.
         thin: Probability of keeping a random fraction of the points only.
+        thin_keep: Range of that fraction.
+        elastic: Elastic distortions, one after the other: granularity and magnitude in metres.
         jitter: Largest standard deviation of point noise, in voxels.
         drop_color: Probability of removing color (modality dropout).
         gray: Probability of making color gray.
+        retone: Whether to change exposure, contrast, gamma, white balance and saturation, and to
+            add noise, as cameras differ.
+        auto_contrast: Probability of stretching colors to their full range, more or less.
+        color_shift: Largest shift of each color channel, of its range.
+        color_noise: Standard deviation of noise per point and channel, of its range.
+
+    Raises:
+        ConfigError: if a range or a distortion is impossible.
     """
 
     tumble: float = 0.1
@@ -31,33 +43,42 @@ class AugmentConfig:
     flip: float = 0.5
     scale: tuple[float, float] = (0.8, 1.25)
     thin: float = 0.4
+    thin_keep: tuple[float, float] = (0.3, 0.9)
+    elastic: tuple[tuple[float, float], ...] = ()
     jitter: float = 0.2
     drop_color: float = 0.3
     gray: float = 0.1
+    retone: bool = True
+    auto_contrast: float = 0.0
+    color_shift: float = 0.0
+    color_noise: float = 0.0
+
+    def __post_init__(self) -> None:
+        if not 0.0 < self.thin_keep[0] <= self.thin_keep[1] <= 1.0:
+            raise ConfigError(f"augment.thin_keep must rise within 0..1, got {self.thin_keep}")
+        if any(granularity <= 0.0 for granularity, _ in self.elastic):
+            raise ConfigError(f"augment.elastic must have granularities above 0: {self.elastic}")
 
 
 def augment(scene: Scene, settings: AugmentConfig, rng: np.random.Generator) -> Scene:
     """A randomly changed copy of a scene; labels stay with their points."""
     if rng.random() < settings.thin:
-        scene = _thin(scene, rng)
+        scene = _thin(scene, settings.thin_keep, rng)
     xyz = scene.xyz.astype(np.float64)
     xyz = (xyz - xyz.mean(axis=0)) * rng.uniform(*settings.scale)
     if rng.random() < settings.flip:
         xyz[:, 0] = -xyz[:, 0]
-    rotated = xyz @ _rotation(settings, rng).T
-    return replace(scene, xyz=rotated.astype(np.float32), rgb=_recolor(scene.rgb, settings, rng))
+    xyz = xyz @ _rotation(settings, rng).T
+    for granularity, magnitude in settings.elastic:
+        xyz = elastic_distortion(xyz, granularity, magnitude, rng)
+    return replace(scene, xyz=xyz.astype(np.float32), rgb=_recolor(scene.rgb, settings, rng))
 
 
-def _thin(scene: Scene, rng: np.random.Generator) -> Scene:
-    keep = rng.random(len(scene.xyz)) < rng.uniform(0.3, 0.9)
+def _thin(scene: Scene, fraction: tuple[float, float], rng: np.random.Generator) -> Scene:
+    keep = rng.random(len(scene.xyz)) < rng.uniform(*fraction)
     if keep.sum() < 1000:
         return scene
-    return replace(
-        scene,
-        xyz=scene.xyz[keep],
-        rgb=None if scene.rgb is None else scene.rgb[keep],
-        instance=scene.instance[keep],
-    )
+    return scene.take(keep)
 
 
 def _rotation(settings: AugmentConfig, rng: np.random.Generator) -> NDArray[np.float64]:
@@ -72,17 +93,29 @@ def _rotation(settings: AugmentConfig, rng: np.random.Generator) -> NDArray[np.f
 def _recolor(
     rgb: NDArray[np.uint8] | None, settings: AugmentConfig, rng: np.random.Generator
 ) -> NDArray[np.uint8] | None:
-    """Exposure, contrast, gamma, white balance, saturation and noise; or no color at all."""
+    """Changed colors, or none at all."""
     if rgb is None or rng.random() < settings.drop_color:
         return None
     color = rgb.astype(np.float32) / 255.0
     if rng.random() < settings.gray:
         color = np.repeat(color.mean(axis=1, keepdims=True), 3, axis=1)
+    if settings.retone:
+        color = _retoned(color, rng)
+    if settings.auto_contrast and rng.random() < settings.auto_contrast:
+        color = auto_contrast(color, rng.random())
+    if settings.color_shift:
+        color = color + rng.uniform(-settings.color_shift, settings.color_shift, size=3)
+    if settings.color_noise:
+        color = color + rng.normal(0, settings.color_noise, size=color.shape)
+    result: NDArray[np.uint8] = (np.clip(color, 0, 1) * 255).astype(np.uint8)
+    return result
+
+
+def _retoned(color: NDArray[np.float32], rng: np.random.Generator) -> NDArray[np.float32]:
+    """Exposure, contrast, gamma, white balance, saturation and noise of another camera."""
     color = color ** rng.uniform(0.7, 1.4)
     mean = color.mean(axis=0)
     color = (color - mean) * rng.uniform(0.6, 1.4) + mean * rng.uniform(0.7, 1.3, size=3)
     gray = color.mean(axis=1, keepdims=True)
     color = gray + (color - gray) * rng.uniform(0.5, 1.5)
-    color = color + rng.normal(0, rng.uniform(0, 0.04), size=color.shape).astype(np.float32)
-    result: NDArray[np.uint8] = (np.clip(color, 0, 1) * 255).astype(np.uint8)
-    return result
+    return color + rng.normal(0, rng.uniform(0, 0.04), size=color.shape).astype(np.float32)

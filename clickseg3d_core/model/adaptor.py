@@ -46,6 +46,13 @@ def _mlp(inputs: int, outputs: int) -> nn.Sequential:
     return nn.Sequential(nn.Linear(inputs, inputs), nn.GELU(), nn.Linear(inputs, outputs))
 
 
+def initial_prototypes(config: DecoderConfig, num_classes: int) -> Tensor:
+    """(P, C_s) P_s before training."""
+    width = config.semantic_channels or config.channels
+    prototypes: Tensor = torch.randn(config.prototypes or num_classes, width) * width**-0.5
+    return prototypes
+
+
 class QueryAdaptor(nn.Module):
     """Q_a = phi_q(Concat(Q_t, E_p, E_s)) with masks and classes predicted on the way (eq. 5-7).
 
@@ -53,23 +60,30 @@ class QueryAdaptor(nn.Module):
     click (`geometry.ClickView`), with weights read from the query. It lets a query say how far its
     object reaches, which a dot product of features alone cannot, and starts as a plain cut on the
     surface path cost. The adapted query keeps Q_t as a residual, which the paper leaves open.
+
+    Args:
+        config: Sizes and switches.
+        num_classes: N_c.
+        adapts: Whether there is a next stage that takes an adapted query.
     """
 
-    def __init__(self, config: DecoderConfig, *, last: bool = False) -> None:
+    def __init__(self, config: DecoderConfig, num_classes: int, adapts: bool) -> None:
         super().__init__()
         width = config.channels
-        self.config = config
-        self.adapts = config.query_adaptor and not last
+        semantic = config.semantic_channels or width
+        spatial = config.spatial_channels or width
+        self.config, self.adapts = config, adapts
         self.norm = nn.LayerNorm(width)
         self.mask = _mlp(width, width) if config.mask_head else None
         self.reach = nn.Linear(width, 1 + config.offset_terms) if config.mask_head else None
-        self.classify = _mlp(width, width) if config.class_head else None
+        self.classify = _mlp(width, semantic) if config.class_head else None
+        free = config.prototypes if config.class_head else None
+        self.to_classes = None if free is None else nn.Linear(free, num_classes)
         self.has_semantic = config.semantic_embedding and config.class_head
-        if self.adapts:
-            parts = 1 + int(config.spatial_embedding) + int(self.has_semantic)
-            self.fuse = nn.Sequential(
-                nn.Linear(parts * width, width), nn.GELU(), nn.Linear(width, width)
-            )
+        if adapts:
+            parts = width + semantic * self.has_semantic + spatial * config.spatial_embedding
+            self.fuse = nn.Sequential(nn.Linear(parts, width), nn.GELU(), nn.Linear(width, width))
+            self.resize = nn.Identity() if spatial == width else nn.Linear(width, spatial)
         if self.reach is not None:
             _start_as_path_cut(self.reach)
 
@@ -82,23 +96,25 @@ class QueryAdaptor(nn.Module):
             queries: (K, C) Q_t.
             features: (V', C) F^L of the voxels to predict on.
             view: The same voxels as seen from the clicks.
-            prototypes: (N_c, C) P_s.
+            prototypes: (P, C_s) P_s, one per class unless they are free.
 
         Returns:
             (K, C) adapted queries Q_a, and the stage's predictions.
         """
         normed = self.norm(queries)
         masks = self._masks(normed, features, view)
-        classes = None if self.classify is None else self.classify(normed) @ prototypes.T  # eq. 6
+        likes = None if self.classify is None else self.classify(normed) @ prototypes.T  # eq. 6
+        classes = likes if self.to_classes is None else self.to_classes(likes)
         output = StageOutput(mask_logits=masks, class_logits=classes)
         if not self.adapts:
             return queries, output
         parts = [normed]
         if self.config.spatial_embedding:
             weight = masks.sigmoid()
-            parts.append(weight @ features / (weight.sum(dim=1, keepdim=True) + 1e-3))
-        if self.has_semantic and classes is not None:
-            parts.append(prototypes[classes.argmax(dim=1)])
+            pooled = weight @ features / (weight.sum(dim=1, keepdim=True) + 1e-3)
+            parts.append(self.resize(pooled))
+        if self.has_semantic and likes is not None:
+            parts.append(prototypes[likes.argmax(dim=1)])
         return queries + self.fuse(torch.cat(parts, dim=1)), output  # eq. 7
 
     def _masks(self, queries: Tensor, features: Tensor, view: ClickView) -> Tensor:

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from clickseg3d_core.errors import ConfigError
-from clickseg3d_core.model.adaptor import QueryAdaptor, StageOutput, joined
+from clickseg3d_core.model.adaptor import QueryAdaptor, StageOutput, initial_prototypes, joined
 from clickseg3d_core.model.decoder_config import DecoderConfig
 from clickseg3d_core.model.encoder import EncoderLevel
 from clickseg3d_core.model.geometry import (
@@ -205,7 +205,7 @@ class ClickDecoder(nn.Module):
     Args:
         config: Sizes and switches.
         scene_channels: Channels of F^0..F^L as the encoder gives them, coarse to fine.
-        num_classes: Semantic prototypes N_c (paper: 35).
+        num_classes: Classes N_c (paper: 35 prototypes).
     """
 
     wavelengths: Tensor
@@ -232,9 +232,9 @@ class ClickDecoder(nn.Module):
         nn.init.normal_(self.role.weight, std=0.02)
         stages = [DecoderStage(config) for _ in range(config.stages)]
         self.stages = nn.ModuleList(stages)
-        adaptors = [QueryAdaptor(config, last=i + 1 == config.stages) for i in range(config.stages)]
-        self.adaptors = nn.ModuleList(adaptors)
-        self.prototypes = nn.Parameter(torch.randn(num_classes, width) * width**-0.5)
+        adapts = [config.query_adaptor and i + 1 < config.stages for i in range(config.stages)]
+        self.adaptors = nn.ModuleList(QueryAdaptor(config, num_classes, own) for own in adapts)
+        self.prototypes = nn.Parameter(initial_prototypes(config, num_classes))
         self.heads = SceneHeads(width, num_classes)
 
     def remember(self, levels: list[EncoderLevel], centers: Tensor) -> SceneMemory:

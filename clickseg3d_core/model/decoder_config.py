@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Literal
 
 from clickseg3d_core.errors import ConfigError
@@ -19,6 +19,13 @@ class DecoderConfig:
         stages: Decoder stages L (paper: 4); stage i reads level F^i, the last one F^L.
         ffn_ratio: Hidden width of feed-forward networks over `channels`.
         wavelengths: Fourier wavelengths in voxels, per axis.
+        semantic_channels: Width d_h of prototypes and semantic embedding E_s (fig. 6a); None takes
+            `channels`, as the paper has it.
+        spatial_channels: Width of the spatial embedding E_p (fig. 6a); None takes `channels`, the
+            width of the features that it pools, another width is a linear map of them.
+        prototypes: Semantic prototypes (fig. 6b). None is one per class, and eq. 6 names the class.
+            A number is of free prototypes, tied to no class: E_s is the prototype that the query
+            likes best, and a learned linear map leads from how much it likes each to the classes.
         semantic_embedding: Table 4 row 3; off drops E_s from eq. 7.
         spatial_embedding: Table 4 row 4; off drops E_p from eq. 7.
         class_head: Table 4 row 5; off predicts no class, hence no semantic embedding either.
@@ -48,6 +55,9 @@ class DecoderConfig:
     stages: int = 4
     ffn_ratio: float = 4.0
     wavelengths: tuple[float, ...] = (4.0, 8.0, 16.0, 32.0, 64.0, 128.0, 256.0, 512.0)
+    semantic_channels: int | None = None
+    spatial_channels: int | None = None
+    prototypes: int | None = None
     semantic_embedding: bool = True
     spatial_embedding: bool = True
     class_head: bool = True
@@ -68,6 +78,16 @@ class DecoderConfig:
             raise ConfigError(
                 f"decoder.channels ({self.channels}) must be a multiple of heads ({self.heads})"
             )
+
+        for name in ("semantic_channels", "spatial_channels", "prototypes"):
+            value = getattr(self, name)
+            if value is not None and value < 1:
+                raise ConfigError(f"decoder.{name} must be at least 1 or null, got {value}")
+
+    @property
+    def switched_on(self) -> tuple[str, ...]:
+        """Names of the switches that are on."""
+        return tuple(f.name for f in fields(self) if getattr(self, f.name) is True)
 
     @property
     def path_kinds(self) -> int:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from dataclasses import dataclass, field, replace
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
@@ -16,6 +17,12 @@ from clickseg3d_core.model.decoder_config import DecoderConfig
 from clickseg3d_core.model.encoder import EncoderConfig, EncoderLevel, PointEncoder
 from clickseg3d_core.model.features import feature_channels
 from clickseg3d_core.model.grid import VoxelBatch
+from clickseg3d_core.model.heads import SceneHeads
+
+Family = Literal["clickseg3d", "interobject3d", "agile3d"]
+
+CLICK_CHANNELS = 2
+"""Inputs that family interobject3d appends: near a click on the object, near any other click."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -29,6 +36,11 @@ class ModelConfig:
         inputs: Input features per voxel, in order, see `model.features`.
         class_names: Names of the semantic prototypes.
         target_voxels: Voxels that the automatic voxel size aims at.
+        family: This network, or one of those that the paper compares with: see `model.interobject`
+            and `model.agile`.
+
+    Raises:
+        ConfigError: if values do not fit together.
     """
 
     name: str
@@ -39,28 +51,89 @@ class ModelConfig:
     ] = ("color", "normal")
     class_names: tuple[str, ...] = CLASS_NAMES
     target_voxels: int = 40_000
+    family: Family = "clickseg3d"
 
     def __post_init__(self) -> None:
-        expected = feature_channels(self.inputs)
+        clicks = CLICK_CHANNELS if self.family == "interobject3d" else 0
+        expected = feature_channels(self.inputs) + clicks
         if self.encoder.in_channels != expected:
             raise ConfigError(
-                f"inputs {self.inputs} have {expected} channels, encoder.in_channels is "
+                f"inputs {self.inputs} have {expected} channels"
+                f"{f', {clicks} for clicks among them' if clicks else ''}, encoder.in_channels is "
                 f"{self.encoder.in_channels}; set it to {expected}"
             )
         if not self.class_names:
             raise ConfigError("class_names must name at least one class")
+        if self.family != "clickseg3d" and self.decoder.switched_on:
+            raise ConfigError(
+                f"family {self.family} has no {', '.join(self.decoder.switched_on)}; set each to "
+                "false in the decoder section"
+            )
+
+    @property
+    def path_kinds(self) -> int:
+        """Kinds of paths that the clicks of this network come with."""
+        return self.decoder.path_kinds if self.family == "clickseg3d" else 0
 
 
-class ClickSegmentationNet(nn.Module):
-    """Point Transformer V3 backbone and click decoder (fig. 1)."""
+class ClickNet(nn.Module, ABC):
+    """What training, checkpoints and the segmenter ask of a network of any family.
+
+    Args:
+        config: Of the network.
+
+    Attributes:
+        encoder: The backbone.
+        masks_background: Whether a background click has a mask, of what it lies on.
+    """
+
+    encoder: PointEncoder
+    masks_background = True
 
     def __init__(self, config: ModelConfig) -> None:
         super().__init__()
         self.config = config
+
+    @property
+    def scene_heads(self) -> SceneHeads | None:
+        """Dense heads on the features of a memory, if the family has them."""
+        return None
+
+    @abstractmethod
+    def encode(
+        self,
+        grid: VoxelBatch,
+        features: Tensor,
+        centers: Tensor,
+        *,
+        generator: torch.Generator | None = None,
+    ) -> list[Any]:
+        """One memory per cloud, for `decode`; see `ClickSegmentationNet.encode`."""
+
+    @abstractmethod
+    def decode(
+        self, memory: Any, clicks: ClickQueries, *, last_only: bool = False
+    ) -> list[StageOutput]:
+        """Predictions of every stage, or of the last one only, for K clicks on one cloud.
+
+        A voxel belongs to the object of the highest logit above 0, else to the background.
+        """
+
+
+class ClickSegmentationNet(ClickNet):
+    """Point Transformer V3 backbone and click decoder (fig. 1)."""
+
+    def __init__(self, config: ModelConfig) -> None:
+        super().__init__(config)
         self.encoder = PointEncoder(config.encoder)
         self.decoder = ClickDecoder(
             config.decoder, self.encoder.out_channels, len(config.class_names)
         )
+
+    @property
+    def scene_heads(self) -> SceneHeads:
+        """Dense heads on F^L."""
+        return self.decoder.heads
 
     def encode(
         self,

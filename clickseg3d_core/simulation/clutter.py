@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -115,6 +115,7 @@ def fill(
     style: ClutterStyle,
     *,
     cell: float = 0.01,
+    taken: Sequence[tuple[Mesh, FloatArray]] = (),
 ) -> int:
     """Put things on a support.
 
@@ -126,11 +127,16 @@ def fill(
         rng: Source of the arrangement.
         style: How crowded.
         cell: Resolution of the height map in metres.
+        taken: What stands there already: turned meshes and their (3,) places, owner frame.
 
     Returns:
         How many things were placed.
     """
     field = HeightMap.flat(support.size, cell, support.clearance)
+    for mesh, spot in taken:
+        if abs(spot[2] - support.z) < 0.05:
+            x, y = spot[:2] - np.array(support.center)
+            field.occupy(x, y, 0.0, profile(mesh, cell, rng))
     position, yaw = frame
     rotation = rotation_z(yaw)
     placed = 0

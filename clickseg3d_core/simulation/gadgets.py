@@ -304,3 +304,18 @@ def holder(rng: Rng) -> Item:
         rod = shapes.rod([-lean[0], -lean[1], 0.01], [lean[0] * 1.6, lean[1] * 1.6, top], 0.004, 6)
         parts.append(rod.painted(int(rng.integers(1, 3))))
     return item(merge(parts), "other", paint.coating(rng), paint.coating(rng), paint.coating(rng))
+
+
+def television(rng: Rng, widest: float) -> Item:
+    """A television on its foot or feet, at most a little wider than `widest` metres."""
+    w = float(np.clip(rng.uniform(0.5, 1.5), 0.4, widest * 1.05))
+    h, d = w * 0.57, rng.uniform(0.03, 0.09)
+    front = shapes.panel(w * 0.97, h * 0.95).turned(rotation_x(np.pi / 2))
+    case = [shapes.box(w, d, h), front.moved(0, -d / 2 - 0.001, h / 2).painted(1)]
+    lift = rng.uniform(0.03, 0.09)
+    if rng.random() < 0.5:
+        foot = [shapes.box(w * 0.4, 0.2, 0.015), shapes.box(0.1, 0.03, lift)]
+    else:
+        foot = [shapes.box(0.03, 0.22, lift).moved(s * w * 0.35, 0, 0) for s in (-1, 1)]
+    mesh = merge([merge(case).moved(0, 0, lift), *foot])
+    return item(mesh, "screen", paint.plain(paint.dark(rng)), display(rng))

@@ -2,17 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 
 from clickseg3d_core.simulation import appearance as paint
-from clickseg3d_core.simulation import fixtures, furniture, goods, seating, shapes, tableware
+from clickseg3d_core.simulation import (
+    appliances,
+    cabinets,
+    chairs,
+    fixtures,
+    furniture,
+    goods,
+    seating,
+    shapes,
+    tables,
+    tableware,
+)
 from clickseg3d_core.simulation.clutter import ClutterStyle, fill, random_style
-from clickseg3d_core.simulation.mesh import FloatArray, rotation_z
+from clickseg3d_core.simulation.layouts import FREE_GROUPS, WALL_GROUPS, Group, Piece, half_width
+from clickseg3d_core.simulation.mesh import FloatArray, Mesh, rotation_z
 from clickseg3d_core.simulation.objects import ObjectSource
-from clickseg3d_core.simulation.stacking import HeightMap, profile
+from clickseg3d_core.simulation.stacking import HeightMap, Profile, profile
 from clickseg3d_core.simulation.world import Item, World, WorldBuilder
 
 Rng = np.random.Generator
@@ -54,17 +66,32 @@ def random_plan(rng: Rng) -> RoomPlan:
 def wall_pieces(plan: RoomPlan, source: ObjectSource) -> list[tuple[Maker, float]]:
     """Makers of furniture that stands against walls, with weights, for a purpose."""
     always: list[tuple[Maker, float]] = [
-        (furniture.cabinet, 1.0), (furniture.shelf, 1.0), (fixtures.floor_lamp, 0.5),
-        (furniture.wardrobe, 0.5), (fixtures.bin_, 0.5), (fixtures.box_pile, 0.4),
+        (furniture.cabinet, 0.6), (furniture.shelf, 0.6), (fixtures.floor_lamp, 0.5),
+        (furniture.wardrobe, 0.4), (cabinets.sideboard, 0.6), (cabinets.bookcase, 0.6),
+        (cabinets.wire_rack, 0.4), (cabinets.open_wardrobe, 0.4), (cabinets.glass_case, 0.25),
+        (cabinets.locker, 0.4), (cabinets.nightstand, 0.3), (tables.side_table, 0.3),
+        (chairs.bench, 0.15), (fixtures.bin_, 0.5), (fixtures.box_pile, 0.4),
         (seating.chair, 0.7), (_floor_plant, 0.5), (goods.backpack, 0.3), (fixtures.suitcase, 0.2),
         (source.indoor_furniture, 1.2 if source.library is not None else 0.0),
     ]  # fmt: skip
     special: dict[str, list[tuple[Maker, float]]] = {
-        "office": [(furniture.desk, 4.0), (furniture.shelf, 1.0), (furniture.wardrobe, 0.5)],
+        "office": [
+            (furniture.desk, 2.0),
+            (tables.plain_desk, 2.0),
+            (tables.corner_desk, 0.7),
+            (furniture.shelf, 1.0),
+            (furniture.wardrobe, 0.5),
+        ],
         "living": [(seating.sofa, 3.0), (furniture.table, 0.6), (furniture.cabinet, 1.0)],
         "bedroom": [(furniture.bed, 2.0), (furniture.wardrobe, 1.0), (furniture.desk, 0.8)],
-        "kitchen": [(furniture.counter, 3.0), (fixtures.appliance, 2.0)],
-        "bath": [(seating.toilet, 2.0), (fixtures.basin, 2.0), (fixtures.appliance, 0.8)],
+        "kitchen": [
+            (furniture.counter, 3.0),
+            (fixtures.appliance, 0.6),
+            (appliances.fridge, 0.7),
+            (appliances.stove, 0.5),
+            (appliances.washer, 0.4),
+        ],
+        "bath": [(seating.toilet, 2.0), (fixtures.basin, 2.0), (appliances.washer, 0.8)],
         "storage": [(furniture.shelf, 4.0), (fixtures.box_pile, 2.5)],
     }
     every = [pair for pairs in special.values() for pair in pairs]
@@ -142,8 +169,106 @@ class RoomBuilder:
         self.decorate(item, place, yaw)
         return True
 
-    def decorate(self, item: Item, place: FloatArray, yaw: float) -> None:
-        """Put small things on the supports of an item."""
+    def arrange(self, group: Group, place: FloatArray, yaw: float, side: int | None) -> bool:
+        """Put up a group; False if its first piece does not fit.
+
+        Pieces stand clear of what was there before, but may overlap each other: chairs go under
+        tables. `side` is the wall behind the group.
+        """
+        before, turn = self.floor.height.copy(), rotation_z(yaw)
+        kept: dict[int, list[Piece]] = {}
+        for index, piece in enumerate(group):
+            spot = turn @ piece.place + place
+            shape = profile(piece.item.mesh.turned(rotation_z(yaw + piece.yaw)), _CELL, self.rng)
+            if piece.owner is not None:
+                if piece.owner in kept:
+                    kept[piece.owner].append(piece)
+                continue
+            fits = _fits(self.floor, before, spot, shape)
+            if fits and piece.hung:
+                fits = side is not None and self._take_wall(side, piece.item, spot)
+            if not fits and index == 0:
+                return False
+            if not fits:
+                continue
+            kept[index] = []
+            self.floor.occupy(spot[0], spot[1], spot[2], shape)
+        for index, carried in kept.items():
+            self._put(group[index], carried, place, yaw)
+        return True
+
+    def _put(self, piece: Piece, carried: Group, place: FloatArray, yaw: float) -> None:
+        spot, angle = rotation_z(yaw) @ piece.place + place, yaw + piece.yaw
+        self.builder.add(piece.item, spot, angle)
+        taken = []
+        for one in carried:
+            where = rotation_z(yaw) @ one.place + place
+            self.builder.add(one.item, where, yaw + one.yaw)
+            local = rotation_z(-angle) @ (where - spot)
+            taken.append((one.item.mesh.turned(rotation_z(one.yaw - piece.yaw)), local))
+        self.decorate(piece.item, spot, angle, taken)
+
+    def _take_wall(self, side: int, item: Item, spot: FloatArray) -> bool:
+        """Reserve the wall behind a hung piece; False if it is taken or too small."""
+        low, high = item.mesh.vertices.min(axis=0), item.mesh.vertices.max(axis=0)
+        along = float((rotation_z(-side * np.pi / 2) @ spot)[0])
+        half = self.wall_length(side) / 2
+        inside = along + low[0] > -half and along + high[0] < half
+        if not inside or spot[2] + high[2] > self.plan.size[2]:
+            return False
+        return self._reserve(side, along, float(spot[2]), low, high)
+
+    def _reserve(
+        self, side: int, along: float, level: float, low: FloatArray, high: FloatArray
+    ) -> bool:
+        field, shift = self.walls[side], self.wall_length(side) / 2
+        columns = slice(
+            int((along + low[0] + shift) / _CELL), int((along + high[0] + shift) / _CELL) + 1
+        )
+        rows = slice(max(int((level + low[2]) / _CELL), 0), int((level + high[2]) / _CELL) + 1)
+        if (field.height[columns, rows] > 0).any():
+            return False
+        field.height[columns, rows] = 1.0
+        return True
+
+    def groups(self, count: int) -> None:
+        """Furniture set up together, along the walls or standing free."""
+        walls = WALL_GROUPS[self.plan.purpose]
+        free = FREE_GROUPS.get(self.plan.purpose, ())
+        x, y, _ = self.plan.size
+        for attempt in range(3 * count):
+            alone = len(free) > 0 and self.rng.random() < 0.45
+            choice = free if alone else walls
+            make = choice[int(self.rng.integers(len(choice)))]
+            side = int(self.rng.integers(4))
+            group = make(self.rng, (min(x, y) if alone else self.wall_length(side)) - 0.1)
+            count -= self._find_place(group, None if alone else side)
+            if count == 0 or attempt > 14:
+                break
+
+    def _find_place(self, group: Group, side: int | None) -> bool:
+        """Try places in the room, or along one wall, until a group fits."""
+        x, y, _ = self.plan.size
+        for _ in range(8):
+            if side is None:
+                place = np.array([*(self.rng.uniform(-0.4, 0.4, 2) * [x, y]), 0.0])
+                yaw = float(self.rng.integers(4) * np.pi / 2 + self.rng.normal(0, 0.06))
+            else:
+                most = max(self.wall_length(side) / 2 - half_width(group[0].item) - 0.02, 0.0)
+                along = float(self.rng.uniform(-most, most))
+                place, yaw = self.wall_frame(side, along, 0.0)
+            if self.arrange(group, place, yaw, side):
+                return True
+        return False
+
+    def decorate(
+        self,
+        item: Item,
+        place: FloatArray,
+        yaw: float,
+        taken: Sequence[tuple[Mesh, FloatArray]] = (),
+    ) -> None:
+        """Put small things on the supports of an item, beside what is there already."""
         if not item.supports:
             return
         name = item.classes[0]
@@ -154,17 +279,28 @@ class RoomBuilder:
         }.get(name, self.source.any_object)  # fmt: skip
         for support in item.supports:
             room = support.size[0] * support.size[1]
-            busy = self.plan.clutter * (0.4 if name in ("bed", "sofa") else 1.0)
-            if self.rng.random() > 0.25 + 0.7 * busy:
+            busy = self.plan.clutter * (0.4 if name in ("bed", "sofa", "chair") else 1.0)
+            if self.rng.random() > (0.05 if name == "chair" else 0.25) + 0.7 * busy:
                 continue
             most = max(1, int(min(10.0 + 25.0 * room, 60.0 * room) * (0.2 + 0.8 * busy)))
             style = random_style(self.rng, most)
             if name == "shelf" and self.rng.random() < 0.4:
                 make_one = self.books()
-                style = ClutterStyle(count=2 * most, stack=0.3, touch=0.6, topple=0.0)
-                fill(self.builder, support, (place, yaw), make_one, self.rng, style, cell=0.015)
+                style = ClutterStyle(count=most, stack=0.3, touch=0.6, topple=0.0)
+                fill(
+                    self.builder,
+                    support,
+                    (place, yaw),
+                    make_one,
+                    self.rng,
+                    style,
+                    cell=0.015,
+                    taken=taken,
+                )
                 continue
-            fill(self.builder, support, (place, yaw), make, self.rng, style, cell=0.015)
+            fill(
+                self.builder, support, (place, yaw), make, self.rng, style, cell=0.015, taken=taken
+            )
 
     def books(self) -> Maker:
         """A maker of upright or lying books and boxes."""
@@ -218,8 +354,9 @@ class RoomBuilder:
     def middle(self, count: int) -> None:
         """Furniture and things standing free."""
         makers: list[tuple[Maker, float]] = [
-            (furniture.table, 2.0), (lambda r: furniture.table(r, low=True), 1.5),
-            (seating.chair, 2.5), (seating.sofa, 0.8), (fixtures.bin_, 0.6), (goods.backpack, 0.5),
+            (furniture.table, 1.0), (tables.side_table, 0.7), (seating.chair, 3.0),
+            (lambda r: furniture.table(r, low=True), 1.5), (seating.sofa, 0.8),
+            (chairs.bean_bag, 0.2), (fixtures.bin_, 0.6), (goods.backpack, 0.5),
             (goods.cardboard, 1.0), (fixtures.suitcase, 0.4), (furniture.cabinet, 0.4),
             (goods.handbag, 0.4), (fixtures.box_pile, 0.4), (_floor_plant, 0.3),
             (self.source.any_object, 1.2), (furniture.desk, 0.5),
@@ -258,16 +395,11 @@ class RoomBuilder:
         if free <= 0 or level + high[2] > self.plan.size[2]:
             return False
         along = float(self.rng.uniform(-free, free))
-        field = self.walls[side]
-        shift = self.wall_length(side) / 2
-        columns = slice(
-            int((along + low[0] + shift) / _CELL), int((along + high[0] + shift) / _CELL) + 1
-        )
-        rows = slice(max(int((level + low[2]) / _CELL), 0), int((level + high[2]) / _CELL) + 1)
         place, yaw = self.wall_frame(side, along, 0.004)
-        if (field.height[columns, rows] > 0).any() or not self._clear(place, yaw, item, level):
+        if not self._clear(place, yaw, item, level):
             return False
-        field.height[columns, rows] = 1.0
+        if not self._reserve(side, along, level, low, high):
+            return False
         place[2] = level
         self.builder.add(item, place, yaw)
         self.decorate(item, place, yaw)
@@ -298,6 +430,19 @@ class RoomBuilder:
             self.stand(self.source.any_object(self.rng), place, self.rng.uniform(0, 6.3))
 
 
+def _fits(floor: HeightMap, before: FloatArray, spot: FloatArray, shape: Profile) -> bool:
+    """Whether a profile at a (3,) spot lies in the room, clear of the tops `before`."""
+    cells = floor.cells_at(spot[0], spot[1], shape)
+    if cells is None:
+        return False
+    inside = cells[:, 0] >= 0
+    if spot[2] < 0.5 and not inside.all():
+        return False
+    bottom = spot[2] + shape.bottom[inside]
+    tops = before[cells[inside, 0], cells[inside, 1]]
+    return not bool((tops > np.maximum(bottom, 0.02))[bottom < 1.6].any())
+
+
 def _wall_material(rng: Rng) -> paint.Material:
     if rng.random() < 0.8:
         return paint.plain(paint.pale(rng) if rng.random() < 0.8 else paint.anything(rng))
@@ -317,9 +462,10 @@ def build_room(rng: Rng, source: ObjectSource) -> tuple[World, RoomPlan, HeightM
         room.builder.add(fixtures.rug(rng), (rng.normal(0, x / 8), rng.normal(0, y / 8), 0.0))
     area = x * y
     busy = 0.3 + 0.7 * plan.clutter
-    if rng.random() < 0.5:
-        room.middle(_upto(rng, 1, 3 + area * 0.3 * busy))
-    room.along_walls(_upto(rng, 3, 6 + (x + y) * 1.2 * busy))
+    room.groups(_upto(rng, 1, 4 + area * 0.25))
+    if rng.random() < 0.3:
+        room.middle(_upto(rng, 1, 3 + area * 0.2 * busy))
+    room.along_walls(_upto(rng, 2, 5 + (x + y) * 0.8 * busy))
     room.middle(_upto(rng, 0, 2 + area * 0.2 * busy))
     room.hang(_upto(rng, 2, 6 + (x + y) * 0.6))
     room.ceiling(_upto(rng, 0, 5))

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from clickseg3d_core.classes import CLASS_IDS
 from clickseg3d_core.data.scene import Scene
 from clickseg3d_core.simulation.library import MeshLibrary
 from clickseg3d_core.simulation.lidar import Lidar, sweep
@@ -14,6 +15,15 @@ from clickseg3d_core.simulation.light import random_light, shade
 from clickseg3d_core.simulation.mesh import FloatArray, rotation_x, rotation_y, rotation_z
 from clickseg3d_core.simulation.objects import ObjectSource
 from clickseg3d_core.simulation.raycast import Caster
+from clickseg3d_core.simulation.reconstruction import (
+    Fused,
+    annotated,
+    fused_color,
+    melt,
+    random_faults,
+    surviving,
+    voxel_graph,
+)
 from clickseg3d_core.simulation.rgbd import DepthCamera, View, look_at, shoot
 from clickseg3d_core.simulation.room import RoomPlan, build_room
 from clickseg3d_core.simulation.scan import finish, merge_voxels, subsample
@@ -23,6 +33,7 @@ from clickseg3d_core.simulation.world import World
 Rng = np.random.Generator
 _VISIBLE = 60
 _ENOUGH = 6
+_CEILING = CLASS_IDS["ceiling"]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -35,12 +46,18 @@ class WalkConfig:
         drift: Standard deviation of each shot's position error in metres; its rotation error is
             half as many radians.
         up: Whether some shots look at the ceiling.
+        slip: Metres by which the second half of the walk is off as a whole (double surfaces).
+        exposure: Standard deviation of each shot's log color gain.
+        part: Share of each side of the room in which the walk stays.
     """
 
     views: int
     voxel: float
     drift: float
     up: bool
+    slip: float = 0.0
+    exposure: float = 0.0
+    part: float = 1.0
 
 
 def random_walk(rng: Rng, area: float) -> WalkConfig:
@@ -48,7 +65,12 @@ def random_walk(rng: Rng, area: float) -> WalkConfig:
     views = int(np.clip(rng.integers(6, 16) + area * rng.uniform(0.3, 0.8), 8, 40))
     drift = 0.0 if rng.random() < 0.3 else abs(rng.normal(0.0, 0.006))
     voxel = rng.uniform(0.015, 0.03)
-    return WalkConfig(views=views, voxel=voxel, drift=drift, up=rng.random() < 0.5)
+    return WalkConfig(
+        views=views, voxel=voxel, drift=drift, up=rng.random() < 0.15,
+        slip=rng.uniform(0.01, 0.03) if rng.random() < 0.2 else 0.0,
+        exposure=rng.uniform(0.03, 0.2) if rng.random() < 0.7 else 0.0,
+        part=rng.uniform(0.4, 0.8) if rng.random() < 0.3 else 1.0,
+    )  # fmt: skip
 
 
 def walk_poses(plan: RoomPlan, floor: HeightMap, walk: WalkConfig, rng: Rng) -> list[FloatArray]:
@@ -68,6 +90,29 @@ def walk_poses(plan: RoomPlan, floor: HeightMap, walk: WalkConfig, rng: Rng) -> 
             aim[2] = rng.uniform(1.8, z + 0.5)
         if np.linalg.norm(aim[:2] - eye[:2]) < 0.6:
             aim[:2] = -eye[:2] * 0.5 + rng.normal(0, 0.5, 2)
+        poses.append(look_at(eye, aim, rng.normal(0.0, 0.05)))
+    return poses
+
+
+def handheld_poses(
+    plan: RoomPlan, floor: HeightMap, walk: WalkConfig, rng: Rng
+) -> list[FloatArray]:
+    """Camera poses of somebody who films furniture: within a part of the room, looking down."""
+    x, y, z = plan.size
+    free = (np.argwhere(floor.height < 0.5) + 0.5 - np.array(floor.height.shape) / 2) * floor.cell
+    half = np.array([x, y]) / 2
+    middle = rng.uniform(-1.0, 1.0, 2) * half * (1.0 - walk.part)
+    inside = (np.abs(free - middle) < half * walk.part).all(axis=1)
+    free = free[inside] if inside.any() else middle[None]
+    poses = []
+    for index in range(walk.views):
+        spot = np.clip(free[int(rng.integers(len(free)))], 0.3 - half, half - 0.3)
+        eye = np.array([*spot, rng.uniform(1.2, min(1.8, z - 0.3))])
+        aim = np.array([*(middle + rng.uniform(-1.0, 1.0, 2) * half * walk.part), 0.0])
+        if np.linalg.norm(aim[:2] - spot) < 0.6:
+            aim[:2] = middle - 0.5 * spot + rng.normal(0.0, 0.5, 2)
+        pitch = rng.uniform(0.2, 0.7) if walk.up and index % 5 == 4 else -rng.uniform(0.1, 0.7)
+        aim[2] = eye[2] + np.tan(pitch) * np.linalg.norm(aim[:2] - spot)
         poses.append(look_at(eye, aim, rng.normal(0.0, 0.05)))
     return poses
 
@@ -100,13 +145,62 @@ def fuse(
         (N, 3) fused points and (N, 3) surface points in metres, (N,) face that gives the color,
         (N,) world instance ids.
     """
+    fused = fuse_views(caster, poses, walk, camera, rng)
+    return fused.points, fused.clean, fused.color_face, fused.instance
+
+
+def fuse_views(
+    caster: Caster, poses: list[FloatArray], walk: WalkConfig, camera: DepthCamera, rng: Rng
+) -> Fused:
+    """Shoot from all poses and merge, keeping what each voxel was seen by."""
     shots = [_drifted(shoot(caster, camera, p, rng), p[:3, 3], walk.drift, rng) for p in poses]
+    number = np.repeat(np.arange(len(shots)), [len(s.points) for s in shots])
     points = np.concatenate([s.points for s in shots])
-    instance = caster.world.instance[np.concatenate([s.face for s in shots])]
+    if walk.slip > 0.0:
+        slip = rng.normal(size=3)
+        late = number >= len(shots) // 2
+        points = points + late[:, None] * walk.slip * slip / np.linalg.norm(slip)
+    face = np.concatenate([s.face for s in shots])
+    instance = caster.world.instance[face]
     merged, rows = merge_voxels(points, instance, walk.voxel)
-    clean = np.concatenate([s.clean for s in shots])[rows]
-    color_face = np.concatenate([s.color_face for s in shots])[rows]
-    return merged, clean, color_face, instance[rows]
+    cell = np.floor((points - points.min(axis=0)) / walk.voxel).astype(np.int64)
+    normal = caster.world.normals[face[rows]]
+    toward = np.array([p[:3, 3] for p in poses])[number[rows]] - merged
+    away = np.einsum("ij,ij->i", normal, toward) < 0.0
+    views, gain = _seen_by(cell, number, rows, _gains(walk, rng))
+    return Fused(
+        points=merged,
+        clean=np.concatenate([s.clean for s in shots])[rows],
+        color_face=np.concatenate([s.color_face for s in shots])[rows],
+        instance=instance[rows],
+        normal=np.where(away[:, None], -normal, normal),
+        cell=cell[rows],
+        views=views,
+        gain=gain,
+        voxel=walk.voxel,
+    )
+
+
+def _gains(walk: WalkConfig, rng: Rng) -> FloatArray:
+    """(views, 3) color gains: exposure, and white balance that shifts a third as much."""
+    log = rng.normal(0.0, walk.exposure, (walk.views, 1))
+    return np.asarray(np.exp(log + rng.normal(0.0, walk.exposure / 3.0, (walk.views, 3))))
+
+
+def _seen_by(
+    cell: NDArray[np.int64], shot: NDArray[np.int64], rows: NDArray[np.int64], gains: FloatArray
+) -> tuple[NDArray[np.int64], FloatArray]:
+    """(V,) number of shots in the voxels of the given (V,) rows and (V, 3) their mean gain."""
+    spread = cell.max(axis=0) + 1
+    key = (cell[:, 0] * spread[1] + cell[:, 1]) * spread[2] + cell[:, 2]
+    pairs = np.sort(key * len(gains) + shot)
+    pairs = pairs[np.append(True, np.diff(pairs) > 0)]
+    new = np.append(True, np.diff(pairs // len(gains)) > 0)
+    keys, place = pairs[new] // len(gains), np.cumsum(new) - 1
+    count = np.bincount(place)
+    sums = [np.bincount(place, gains[pairs % len(gains), i]) for i in range(3)]
+    own = np.searchsorted(keys, key[rows])
+    return count[own], np.asarray((np.stack(sums, axis=1) / count[:, None])[own])
 
 
 def _single(
@@ -174,28 +268,52 @@ def simulate_room(rng: Rng, library: MeshLibrary | None) -> Scene:
 
 def scan_room(world: World, plan: RoomPlan, floor: HeightMap, rng: Rng) -> Scene:
     """Scan a room once: a fused walk (mostly), one shot, or a laser scanner."""
-    caster, light = Caster(world), random_light(rng)
+    caster = Caster(world)
     meta: dict[str, str | int | float] = {"kind": "room", "sensor": "rgbd", "frame": "world"}
     choice = rng.random()
+    if choice >= 0.36:
+        return _reconstruction(caster, plan, floor, meta, rng)
+    light = random_light(rng)
     if choice < 0.12:
         points, clean, color_face, instance, meta["views"] = _laser(caster, plan, floor, rng)
         meta["sensor"] = "lidar"
-    elif choice < 0.36:
+    else:
         points, clean, color_face, instance, pose = _single(caster, plan, floor, rng)
         meta["views"] = 1
         if rng.random() < 0.25:
             points = (points - pose[:3, 3]) @ pose[:3, :3]
             meta["frame"] = "camera"
-    else:
-        walk = random_walk(rng, plan.size[0] * plan.size[1])
-        poses = walk_poses(plan, floor, walk, rng)
-        points, clean, color_face, instance = fuse(caster, poses, walk, walk_camera(rng), rng)
-        meta["views"] = walk.views
     keep = subsample(len(points), 80_000, rng)
     if rng.random() < 0.3:
-        ceiling = world.instance_class[instance[keep]] == 2
-        keep = keep[~ceiling]
+        keep = keep[world.instance_class[instance[keep]] != _CEILING]
     rgb = None
     if rng.random() > (0.5 if meta["sensor"] == "lidar" else 0.06):
         rgb = shade(world, clean[keep], color_face[keep], light, rng)
     return finish(world, points[keep], rgb, instance[keep], meta)
+
+
+def _reconstruction(
+    caster: Caster,
+    plan: RoomPlan,
+    floor: HeightMap,
+    meta: dict[str, str | int | float],
+    rng: Rng,
+) -> Scene:
+    """A walk through the room, fused with the faults of a volumetric reconstruction."""
+    world, light = caster.world, random_light(rng)
+    walk = random_walk(rng, plan.size[0] * plan.size[1])
+    faults = random_faults(rng, plan.size[2])
+    fused = fuse_views(caster, handheld_poses(plan, floor, walk, rng), walk, walk_camera(rng), rng)
+    graph = voxel_graph(fused.cell)
+    there = surviving(graph, fused, faults, rng)
+    if rng.random() < 0.9:
+        there &= world.instance_class[fused.instance] != _CEILING
+    keep = np.flatnonzero(there)
+    keep = keep[subsample(len(keep), 80_000, rng)]
+    rgb = None
+    if rng.random() > 0.06:
+        plain = shade(world, fused.clean, fused.color_face, light, rng)
+        rgb = fused_color(graph, fused, plain, faults)[keep]
+    instance = annotated(graph, fused, faults, rng)[keep]
+    points = melt(graph, fused, faults.melt)[keep]
+    return finish(world, points, rgb, instance, {**meta, "views": walk.views})

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from clickseg3d_core.simulation import appearance as paint
-from clickseg3d_core.simulation import shapes
+from clickseg3d_core.simulation import chairs, shapes
 from clickseg3d_core.simulation.mesh import Mesh, from_arrays, merge, rotation_x, rotation_z
 from clickseg3d_core.simulation.world import Item, Support
 
@@ -13,14 +13,27 @@ Rng = np.random.Generator
 
 
 def chair(rng: Rng) -> Item:
-    """A chair: wooden, padded, office, stool, tub or folding. It faces -y."""
-    kind = rng.choice(4, p=[0.5, 0.25, 0.12, 0.13])
-    if kind == 1:
-        return office_chair(rng)
-    if kind == 2:
-        return stool(rng)
-    if kind == 3:
-        return tub_chair(rng)
+    """A chair of any build that stands at tables or about in rooms. It faces -y."""
+    makers = (
+        padded_chair, office_chair, stool, tub_chair, chairs.shell_chair, chairs.plank_chair,
+        chairs.folding_chair, chairs.lounge_chair, chairs.wing_chair, chairs.bench, chairs.bean_bag,
+    )  # fmt: skip
+    odds = [0.15, 0.16, 0.07, 0.06, 0.18, 0.19, 0.05, 0.04, 0.05, 0.03, 0.02]
+    return makers[int(rng.choice(len(makers), p=odds))](rng)
+
+
+def table_chair(rng: Rng) -> Item:
+    """A chair of a set around a table."""
+    makers = (
+        padded_chair, chairs.shell_chair, chairs.plank_chair, office_chair, tub_chair, stool,
+        chairs.folding_chair,
+    )  # fmt: skip
+    odds = [0.2, 0.26, 0.28, 0.1, 0.06, 0.05, 0.05]
+    return makers[int(rng.choice(len(makers), p=odds))](rng)
+
+
+def padded_chair(rng: Rng) -> Item:
+    """A four-legged chair with a flat or padded seat and a barred, framed or solid back."""
     w, d, seat = rng.uniform(0.38, 0.52), rng.uniform(0.38, 0.52), rng.uniform(0.42, 0.48)
     back, size = rng.uniform(0.35, 0.6), rng.uniform(0.022, 0.05)
     parts = [shapes.legs(w, d, seat, size, round_=rng.random() < 0.4)]
@@ -30,9 +43,10 @@ def chair(rng: Rng) -> Item:
     parts.append(rest.moved(0, d / 2 - 0.02, seat).painted(1 if rng.random() < 0.4 else 0))
     if rng.random() < 0.25:
         parts += arms(w, d, seat, size)
-    mesh = merge(parts)
-    skins = (paint.wood(rng), paint.fabric(rng) if rng.random() < 0.5 else paint.wood(rng))
-    return Item(mesh=mesh, classes=("chair",), materials=skins)
+    base = paint.wood(rng)
+    other = base if rng.random() < 0.3 else paint.fabric(rng)
+    place = Support(center=(0.0, -0.03), size=(w * 0.8, d * 0.7), z=seat + 0.04, clearance=0.5)
+    return Item(mesh=merge(parts), classes=("chair",), materials=(base, other), supports=(place,))
 
 
 def arms(w: float, d: float, seat: float, size: float) -> list[Mesh]:

@@ -18,6 +18,9 @@ from clickseg3d_core.sampling import Sampler, click_candidates
 MIN_VOXELS = 10
 """Instances with fewer voxels are not clicked."""
 
+_BESIDE = 0.2
+"""How much larger than the object the box is that background clicks lie in."""
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ClickConfig:
@@ -27,6 +30,10 @@ class ClickConfig:
         sampler: Table 4 rows 11-13: fps (paper), random or voxel candidates.
         candidates: Click candidates per instance at most (paper: 15).
         single_episodes: Episodes per scene in which one object alone is clicked.
+        positives: First clicks of such an episode at most; one, or a random number from 1 on.
+        negatives: First background clicks of such an episode at most, a random number from 1 on,
+            on what lies in the object's bounding box made a fifth larger; 0 = see `background`.
+        together: Whether there is a multi-object episode.
         max_objects: Objects of the multi-object episode at most.
         innermost: Probability that a single first click is the object's innermost point, as users
             and benchmarks place it; else it is one of the candidates.
@@ -41,6 +48,9 @@ class ClickConfig:
     sampler: Sampler = "fps"
     candidates: int = 15
     single_episodes: int = 8
+    positives: int = 1
+    negatives: int = 0
+    together: bool = True
     max_objects: int = 12
     innermost: float = 0.5
     several: float = 0.3
@@ -50,9 +60,11 @@ class ClickConfig:
     max_clicks: int = 60
 
     def __post_init__(self) -> None:
-        for name in ("candidates", "max_objects", "max_clicks"):
+        for name in ("candidates", "max_objects", "max_clicks", "positives"):
             if getattr(self, name) < 1:
                 raise ConfigError(f"clicks.{name} must be at least 1, got {getattr(self, name)}")
+        if not self.together and self.single_episodes < 1:
+            raise ConfigError("clicks.single_episodes must be at least 1 if together is false")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
@@ -117,21 +129,55 @@ def first_clicks(
         is_background=np.zeros(0, bool),
         episode=np.zeros(0, np.int64),
     )
-    episodes = _many_objects(empty, centers, instance, ids, settings, rng)
-    for number in range(1, settings.single_episodes + 1):
-        if len(episodes.rows) + 2 > settings.max_clicks:
+    episodes = empty
+    if settings.together:
+        episodes = _many_objects(empty, centers, instance, ids, settings, rng)
+    first = len(np.unique(episodes.episode))
+    for number in range(first, first + settings.single_episodes):
+        left = settings.max_clicks - len(episodes.rows)
+        if left < 2 and len(episodes.rows):
             break
         target = int(rng.choice(ids))
-        rows = [_first_click(centers, instance == target, settings, rng)]
-        targets, background = [target], [False]
-        if rng.random() < settings.background:
-            others = np.flatnonzero(instance != target)
-            if len(others):
-                rows.append(int(rng.choice(others)))
-                targets.append(int(instance[rows[-1]]))
-                background.append(True)
-        episodes = episodes.with_clicks(rows, targets, background, [number] * len(rows))
+        rows = _clicks_on_one(centers, instance == target, settings, rng)[: max(left, 1)]
+        others = _clicks_beside(centers, instance == target, settings, rng)
+        others = others[: max(left - len(rows), 0)]
+        episodes = episodes.with_clicks(
+            rows + others,
+            [target] * len(rows) + instance[others].tolist(),
+            [False] * len(rows) + [True] * len(others),
+            [number] * (len(rows) + len(others)),
+        )
     return episodes
+
+
+def _clicks_on_one(
+    centers: NDArray[np.float32],
+    mask: NDArray[np.bool_],
+    settings: ClickConfig,
+    rng: np.random.Generator,
+) -> list[int]:
+    """First clicks on the only object of an episode."""
+    if settings.positives == 1:
+        return [_first_click(centers, mask, settings, rng)]
+    count = int(rng.integers(1, settings.positives + 1))
+    return [int(row) for row in _candidates(centers, mask, settings, rng)[:count]]
+
+
+def _clicks_beside(
+    centers: NDArray[np.float32],
+    mask: NDArray[np.bool_],
+    settings: ClickConfig,
+    rng: np.random.Generator,
+) -> list[int]:
+    """First background clicks of an episode with one object."""
+    if settings.negatives == 0:
+        others = np.flatnonzero(~mask) if rng.random() < settings.background else np.zeros(0, int)
+        return [int(rng.choice(others))] if len(others) else []
+    low, high = centers[mask].min(axis=0), centers[mask].max(axis=0)
+    margin = _BESIDE * (high - low) / 2 + 1.0
+    near = ((centers >= low - margin) & (centers <= high + margin)).all(axis=1)
+    count = int(rng.integers(1, settings.negatives + 1))
+    return [int(row) for row in rng.permutation(np.flatnonzero(near & ~mask))[:count]]
 
 
 def _many_objects(

@@ -27,7 +27,8 @@ from clickseg3d_core.data.scene import load_scene
 from clickseg3d_core.errors import CheckpointError, ConfigError
 from clickseg3d_core.evaluation.calibration import best_background_logit
 from clickseg3d_core.evaluation.single_object import evaluate_scene
-from clickseg3d_core.model.network import ClickSegmentationNet, ModelConfig
+from clickseg3d_core.model.families import build_net
+from clickseg3d_core.model.network import ClickNet, ModelConfig
 from clickseg3d_core.model.pointcept import load_pointcept_state, read_pointcept_file
 from clickseg3d_core.segmenter import ClickSegmenter
 from clickseg3d_core.training.config import TrainConfig
@@ -125,6 +126,8 @@ class Run:
             self.model_config.target_voxels,
             self.fabric.global_rank,
             self.fabric.world_size,
+            self.model_config.class_names,
+            self.model_config.path_kinds > 0,
         )
         rest = Subset(stream, range(self.step, self.config.steps))
         return DataLoader(
@@ -246,8 +249,8 @@ class Run:
         _drop_later_rows(self.config.output / METRICS_FILE, self.step)
 
 
-def _initial_net(config: TrainConfig, model_config: ModelConfig) -> ClickSegmentationNet:
-    net = ClickSegmentationNet(model_config)
+def _initial_net(config: TrainConfig, model_config: ModelConfig) -> ClickNet:
+    net = build_net(model_config)
     if config.start_from is not None:
         other, _ = load_checkpoint(config.start_from)
         load_weights(net, other.state_dict(), str(config.start_from))

@@ -12,6 +12,7 @@ from scipy.sparse import csr_matrix
 from scipy.spatial import cKDTree
 from torch.utils.data import Dataset
 
+from clickseg3d_core.classes import CLASS_NAMES
 from clickseg3d_core.data.augment import augment
 from clickseg3d_core.data.scene import Scene, load_scene
 from clickseg3d_core.edges import Edges, describe_edges
@@ -37,7 +38,7 @@ class Sample:
         instance: (V,) int64, 0 = unlabelled.
         instance_class: (M + 1,) int64, -1 = unknown.
         episodes: First clicks.
-        paths: Surface path costs (V,) float32 from each clicked voxel.
+        paths: Surface path costs (V,) float32 from each clicked voxel; empty if not wanted.
         seed: Seed of everything random that follows (corrective clicks).
     """
 
@@ -62,6 +63,8 @@ class SampleStream(Dataset[list[Sample]]):
         target_voxels: Aim of the automatic voxel size.
         rank: Number of this process.
         world: Number of processes.
+        class_names: Vocabulary of the model; scenes of another are translated by name.
+        with_paths: Whether the model reads paths.
     """
 
     def __init__(
@@ -71,9 +74,12 @@ class SampleStream(Dataset[list[Sample]]):
         target_voxels: int,
         rank: int = 0,
         world: int = 1,
+        class_names: tuple[str, ...] = CLASS_NAMES,
+        with_paths: bool = True,
     ) -> None:
         self.config, self.inputs, self.target_voxels = config, inputs, target_voxels
-        self.rank, self.world = rank, world
+        self.with_paths = with_paths
+        self.rank, self.world, self.class_names = rank, world, class_names
         self.paths = scene_files(config.scenes)
 
     def __len__(self) -> int:
@@ -91,8 +97,9 @@ class SampleStream(Dataset[list[Sample]]):
         for attempt in range(8):
             path = self.paths[order[(place + attempt) % len(self.paths)]]
             rng = np.random.default_rng([self.config.seed, 2, number, attempt])
+            scene = load_scene(path).with_classes(self.class_names)
             sample = make_sample(
-                load_scene(path), self.config, self.inputs, self.target_voxels, rng
+                scene, self.config, self.inputs, self.target_voxels, rng, self.with_paths
             )
             if sample is not None:
                 return sample
@@ -108,7 +115,7 @@ def scene_files(folder: Path) -> list[Path]:
     Raises:
         ConfigError: if there is none.
     """
-    paths = sorted(folder.glob("*.npz"))
+    paths = sorted(folder.glob("[!.]*.npz"))
     if not paths:
         raise ConfigError(f"{folder} holds no .npz scene; `clickseg3d simulate` writes some")
     return paths
@@ -120,6 +127,7 @@ def make_sample(
     inputs: Sequence[str],
     target_voxels: int,
     rng: np.random.Generator,
+    with_paths: bool = True,
 ) -> Sample | None:
     """Augment, voxelize and crop a scene, and place first clicks.
 
@@ -140,6 +148,7 @@ def make_sample(
     episodes = first_clicks(grid.centers, instance, config.clicks, rng)
     if episodes is None:
         return None
+    clicked = set(episodes.rows) if with_paths else set()
     return Sample(
         coords=grid.coords,
         centers=grid.centers,
@@ -149,7 +158,7 @@ def make_sample(
         instance=instance,
         instance_class=scene.instance_class.astype(np.int64),
         episodes=episodes,
-        paths={int(r): path_costs(surface.graph, np.array([r]))[0] for r in set(episodes.rows)},
+        paths={int(r): path_costs(surface.graph, np.array([r]))[0] for r in clicked},
         seed=int(rng.integers(2**31)),
     )
 

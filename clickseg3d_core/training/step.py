@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -9,15 +11,16 @@ from scipy.sparse import csr_matrix
 from torch import Tensor, nn
 
 from clickseg3d_core.edges import edge_graph
-from clickseg3d_core.model.decoder import ClickQueries, SceneMemory
+from clickseg3d_core.model.decoder import ClickQueries
 from clickseg3d_core.model.grid import VoxelBatch
 from clickseg3d_core.model.heads import edge_costs
-from clickseg3d_core.model.network import ClickSegmentationNet, merge_clicks
+from clickseg3d_core.model.network import ClickNet, merge_clicks
 from clickseg3d_core.surface import path_costs
 from clickseg3d_core.training.auxiliary import DensePredictions, dense_loss
+from clickseg3d_core.training.baseline_losses import family_loss
 from clickseg3d_core.training.config import TrainConfig
 from clickseg3d_core.training.episodes import Episodes, corrected
-from clickseg3d_core.training.losses import Targets, best_of, mask_iou, segmentation_loss
+from clickseg3d_core.training.losses import Targets, best_of, mask_iou
 from clickseg3d_core.training.samples import Sample
 
 
@@ -27,14 +30,19 @@ class PathBook:
     Args:
         sample: Holds the surface graph and the paths of the first clicks over it.
         learned: (V, V) costs over learned edges, or None.
+        kinds: P, of which the network reads none, the surface's, or both.
     """
 
-    def __init__(self, sample: Sample, learned: csr_matrix | None) -> None:
-        self._graphs = [sample.graph] if learned is None else [sample.graph, learned]
-        self._known = [dict(sample.paths), {}][: len(self._graphs)]
+    def __init__(self, sample: Sample, learned: csr_matrix | None, kinds: int) -> None:
+        self._voxels = len(sample.coords)
+        graphs = [sample.graph] if learned is None else [sample.graph, learned]
+        self._graphs = graphs[:kinds]
+        self._known = [dict(sample.paths), {}][:kinds]
 
     def of(self, rows: NDArray[np.int64]) -> NDArray[np.float32]:
         """(K,) voxel rows -> (K, P, V) float32, voxel units."""
+        if not self._graphs:
+            return np.zeros((len(rows), 0, self._voxels), np.float32)
         for graph, known in zip(self._graphs, self._known, strict=True):
             new = np.array([r for r in dict.fromkeys(rows.tolist()) if r not in known], np.int64)
             known.update(zip(new.tolist(), path_costs(graph, new), strict=True))
@@ -56,7 +64,7 @@ class TrainingStep(nn.Module):
         config: The run.
     """
 
-    def __init__(self, net: ClickSegmentationNet, config: TrainConfig) -> None:
+    def __init__(self, net: ClickNet, config: TrainConfig) -> None:
         super().__init__()
         self.net = net
         self.config = config
@@ -82,7 +90,7 @@ class TrainingStep(nn.Module):
     def _place(self) -> torch.device:
         return next(self.net.parameters()).device
 
-    def _encode(self, samples: list[Sample], generator: torch.Generator) -> list[SceneMemory]:
+    def _encode(self, samples: list[Sample], generator: torch.Generator) -> list[Any]:
         device = self._place()
         batch = np.repeat(np.arange(len(samples)), [len(s.coords) for s in samples])
         return self.net.encode(
@@ -95,11 +103,11 @@ class TrainingStep(nn.Module):
             generator=generator,
         )
 
-    def _sample_loss(self, memory: SceneMemory, sample: Sample) -> tuple[Tensor, dict[str, float]]:
+    def _sample_loss(self, memory: Any, sample: Sample) -> tuple[Tensor, dict[str, float]]:
         rng = np.random.default_rng(sample.seed)
         settings = self.config.clicks
         dense = self._dense(memory, sample)
-        paths = PathBook(sample, self._learned_graph(dense.edges, sample))
+        paths = PathBook(sample, self._learned_graph(dense, sample), self.net.config.path_kinds)
         episodes = sample.episodes
         for _ in range(settings.rounds):
             if rng.random() >= settings.correct:
@@ -111,21 +119,31 @@ class TrainingStep(nn.Module):
         queries = self._queries(sample, episodes, paths)
         targets = self._targets(sample, episodes)
         outputs = self.net.decode(memory, queries)
-        loss, log = segmentation_loss(outputs, queries.object_index, targets, self.config.loss)
-        device = self._place()
-        extra, terms = dense_loss(
-            dense,
-            memory.centers,
-            torch.from_numpy(sample.edges.pairs).to(device),
-            torch.from_numpy(sample.instance).to(device),
-            torch.from_numpy(sample.instance_class).to(device),
-            self.config.auxiliary,
+        centers = torch.from_numpy(sample.centers).to(targets.masks.device)
+        loss, log = family_loss(
+            self.net.config.family, outputs, queries, targets, centers, self.config.loss
         )
-        loss, log = loss + extra, log | terms
+        if dense is not None:
+            extra, terms = self._dense_loss(dense, centers, sample)
+            loss, log = loss + extra, log | terms
         return loss, log | self._figures(outputs[-1].mask_logits, queries, targets, episodes)
 
-    def _dense(self, memory: SceneMemory, sample: Sample) -> DensePredictions:
-        heads, device = self.net.decoder.heads, self._place()
+    def _dense_loss(
+        self, dense: DensePredictions, centers: Tensor, sample: Sample
+    ) -> tuple[Tensor, dict[str, float]]:
+        return dense_loss(
+            dense,
+            centers,
+            torch.from_numpy(sample.edges.pairs).to(centers.device),
+            torch.from_numpy(sample.instance).to(centers.device),
+            torch.from_numpy(sample.instance_class).to(centers.device),
+            self.config.auxiliary,
+        )
+
+    def _dense(self, memory: Any, sample: Sample) -> DensePredictions | None:
+        heads, device = self.net.scene_heads, self._place()
+        if heads is None:
+            return None
         return DensePredictions(
             classes=heads.classes(memory.features),
             votes=memory.votes,
@@ -136,24 +154,27 @@ class TrainingStep(nn.Module):
             ),
         )
 
-    def _learned_graph(self, logits: Tensor, sample: Sample) -> csr_matrix | None:
-        if not self.net.config.decoder.learned_paths:
+    def _learned_graph(self, dense: DensePredictions | None, sample: Sample) -> csr_matrix | None:
+        if dense is None or self.net.config.path_kinds < 2:
             return None
-        length = torch.from_numpy(sample.edges.length).to(logits.device)
-        costs = edge_costs(logits.detach(), length).cpu().numpy()
+        length = torch.from_numpy(sample.edges.length).to(dense.edges.device)
+        costs = edge_costs(dense.edges.detach(), length).cpu().numpy()
         return edge_graph(sample.edges.pairs, costs, len(sample.coords))
 
     @torch.no_grad()
     def _answers(
         self,
-        memory: SceneMemory,
+        memory: Any,
         sample: Sample,
         episodes: Episodes,
         paths: PathBook,
     ) -> NDArray[np.int64]:
         """(E, V) current answer of every episode: instance ids, 0 = background."""
         queries = self._queries(sample, episodes, paths)
+        training = self.net.training
+        self.net.eval()  # users correct what they would be shown
         output = self.net.decode(memory, queries, last_only=True)[-1]
+        self.net.train(training)
         columns = int(queries.object_index.max()) + 1
         merged = merge_clicks(output.mask_logits.float(), queries.object_index, columns)
         owner, target = _columns(episodes)
@@ -182,6 +203,9 @@ class TrainingStep(nn.Module):
         device = self._place()
         wanted = np.zeros(int(episodes.object_index().max()) + 1, dtype=np.int64)
         wanted[episodes.object_index()] = episodes.target
+        learned = self.net.masks_background | ~episodes.is_background
+        counted = np.zeros(len(wanted), dtype=bool)
+        counted[episodes.object_index()[learned]] = True
         classes = np.where(episodes.target > 0, sample.instance_class[episodes.target], -1)
         instance = torch.from_numpy(sample.instance).to(device)
         columns = torch.from_numpy(wanted).to(device)
@@ -189,7 +213,7 @@ class TrainingStep(nn.Module):
             masks=(instance[None, :] == columns[:, None]).float(),
             known=instance > 0,
             classes=torch.from_numpy(classes).to(device),
-            counted=columns > 0,
+            counted=(columns > 0) & torch.from_numpy(counted).to(device),
         )
 
     @torch.no_grad()

@@ -174,6 +174,41 @@ def test_every_switch_changes_the_network(switch, tiny_config, two_boxes):
     assert not torch.allclose(answers[0], answers[1])
 
 
+@pytest.mark.parametrize("count", [4, 70])
+def test_free_prototypes_are_mapped_to_the_classes(count, tiny_config, two_boxes):
+    """Fig. 6b: fewer or more prototypes than the 35 classes."""
+    decoder = replace(tiny_config.decoder, prototypes=count)
+    net = ClickSegmentationNet(replace(tiny_config, decoder=decoder)).train()
+    assert net.decoder.prototypes.shape == (count, decoder.channels)
+    grid, surface, memory = encoded(net, two_boxes[0])
+    outputs = net.decode(memory, queries(grid, surface, [5, 60], [0, 1]))
+    assert all(output.class_logits.shape == (2, 35) for output in outputs)
+    sum(output.class_logits.square().mean() for output in outputs).backward()
+    assert net.decoder.prototypes.grad.abs().sum() > 0
+    assert net.decoder.adaptors[0].to_classes.weight.grad.abs().sum() > 0
+
+
+@pytest.mark.parametrize(("semantic", "spatial"), [(8, None), (None, 8), (64, 24)])
+def test_embeddings_have_the_width_asked_for(semantic, spatial, tiny_config, two_boxes):
+    """Fig. 6a."""
+    decoder = replace(tiny_config.decoder, semantic_channels=semantic, spatial_channels=spatial)
+    net = ClickSegmentationNet(replace(tiny_config, decoder=decoder)).eval()
+    width = decoder.channels
+    assert net.decoder.prototypes.shape == (35, semantic or width)
+    fused = net.decoder.adaptors[0].fuse[0]
+    assert fused.in_features == width + (semantic or width) + (spatial or width)
+    grid, surface, memory = encoded(net, two_boxes[0])
+    output = net.decode(memory, queries(grid, surface, [5, 60], [0, 1]))[-1]
+    assert torch.isfinite(output.mask_logits).all()
+    assert output.class_logits.shape == (2, 35)
+
+
+@pytest.mark.parametrize("name", ["prototypes", "semantic_channels", "spatial_channels"])
+def test_sizes_of_embeddings_must_be_positive(name, tiny_config):
+    with pytest.raises(ConfigError, match=name):
+        replace(tiny_config.decoder, **{name: 0})
+
+
 def test_coarse_masks_stand_for_the_voxels_around_them(tiny_net, two_boxes):
     grid, _, memory = encoded(tiny_net, two_boxes[0])
     level = memory.coarse_level

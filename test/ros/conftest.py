@@ -23,6 +23,8 @@ from user import User
 from clickseg3d_core.checkpoint import save_checkpoint
 from clickseg3d_core.config import from_dict, load_yaml
 from clickseg3d_core.model.network import ClickSegmentationNet, ModelConfig
+from clickseg3d_core.types import Clicks, PointCloud, Segmentation
+from clickseg3d_ros.network_process import NetworkProcess, RemoteEncoding
 from clickseg3d_ros.segmenter_node import SegmenterNode
 
 torch.set_num_threads(1)
@@ -44,6 +46,43 @@ def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("checkpoint")
     save_checkpoint(net, folder, training={})
     return folder
+
+
+class SharedNetwork(NetworkProcess):
+    """One process for the nodes of all tests, for to start one takes seconds."""
+
+    def __init__(self, *model: Any) -> None:
+        self._one_at_a_time = threading.RLock()
+        super().__init__(*model)
+
+    def encode(self, cloud: PointCloud, voxel_size: float | None = None) -> RemoteEncoding:
+        with self._one_at_a_time:
+            return super().encode(cloud, voxel_size)
+
+    def segment(self, encoding: RemoteEncoding, clicks: Clicks) -> Segmentation:
+        with self._one_at_a_time:
+            return super().segment(encoding, clicks)
+
+    def tidy(self) -> None:
+        with self._one_at_a_time:
+            super().tidy()
+
+    def kill(self) -> None:
+        """Nodes come and go."""
+
+    def close(self) -> None:
+        """Nodes come and go."""
+
+    def end(self) -> None:
+        super().kill()
+        super().close()
+
+
+@pytest.fixture(scope="session")
+def network(checkpoint: Path) -> Iterator[SharedNetwork]:
+    network = SharedNetwork(str(checkpoint), "auto")
+    yield network
+    network.end()
 
 
 @pytest.fixture
@@ -116,13 +155,12 @@ def run(context: rclpy.Context) -> Iterator[Callable[[Any], Running]]:
 
 @pytest.fixture
 def make_node(
-    context: rclpy.Context, checkpoint: Path, tmp_path: Path, run: Callable[[Any], Running]
+    context: rclpy.Context, network: SharedNetwork, tmp_path: Path, run: Callable[[Any], Running]
 ) -> MakeNode:
     """Make, activate and spin a node: parameters by name, a dot written as two underscores."""
 
     def make(namespace: str = "", remap: tuple[str, ...] = (), **parameters: Any) -> SegmenterNode:
         values = {
-            "model__checkpoint": str(checkpoint),
             "session__directory": str(tmp_path / "sessions"),
             "diagnostics__period": 0.1,
             "input__max_rate": 100.0,
@@ -131,6 +169,7 @@ def make_node(
             Parameter(name.replace("__", "."), value=value) for name, value in values.items()
         ]
         node = SegmenterNode(
+            open_network=lambda *model: network,
             context=context,
             namespace=namespace,
             parameter_overrides=overrides,

@@ -17,26 +17,12 @@ def big_cloud(second=1):
     return make_cloud_msg(columns, frame_id=FRAME, stamp=(second, 0))
 
 
-def test_a_storm_of_clicks_during_inference_loses_none(make_node, make_user, monkeypatch):
-    arrived = []
-    take_click = Controller.take_click
-
-    def timed(self, request):
-        start = time.perf_counter()
-        take_click(self, request)
-        arrived.append((time.monotonic(), 1e3 * (time.perf_counter() - start)))
-
-    monkeypatch.setattr(Controller, "take_click", timed)
-    make_node()
-    user = make_user()
-    user.connect()
+def test_a_storm_of_clicks_during_inference_loses_none(user):
     user.send_cloud(boxes_msg())
     user.wait_count("clouds prepared", 1)
     rng = np.random.default_rng(0)
     places = two_boxes()[0].xyz[rng.integers(3000, 6000, 200)]
-    sent = []
     for number, place in enumerate(places):
-        sent.append(time.monotonic())
         user.send_click(place, 1 + number % 3)
         user.idle(0.003)
     user.wait_count("clicks accepted", 200)
@@ -45,9 +31,6 @@ def test_a_storm_of_clicks_during_inference_loses_none(make_node, make_user, mon
     user.idle(0.3)
     results = int(user.status()["results"])
     assert results < 150  # newest wins: not every click had a result of its own
-    assert np.median([took for _, took in arrived]) < 1.0  # ms: a callback only stores
-    waited = np.array([a - s for (a, _), s in zip(arrived, sent, strict=True)])
-    assert np.median(waited) < 0.1
 
 
 def test_a_click_callback_does_not_wait_for_the_encoding(make_node, make_user, monkeypatch):

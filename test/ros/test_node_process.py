@@ -62,6 +62,36 @@ def test_a_node_that_is_killed_and_restarted_goes_on(start, make_user):
     assert found.instances[0].centroid.x == pytest.approx(0.2, abs=0.02)
 
 
+def network_of(process):
+    """Process id of a node's network: the child of whichever of its threads."""
+    children = [p.read_text() for p in Path(f"/proc/{process.pid}/task").glob("*/children")]
+    return int("".join(children))
+
+
+def test_clicks_go_on_when_the_network_is_killed(start, make_user):
+    process = start()
+    user = make_user()
+    user.connect(START_S)
+    user.hold(boxes_msg())
+    user.click(RED)
+    user.result({1})
+    first = network_of(process)
+    os.kill(first, signal.SIGKILL)
+    user.click(BLUE, "/new")
+    user.result({1, 2})
+    assert network_of(process) != first
+
+
+def test_the_network_ends_with_its_node(start, make_user):
+    process = start()
+    user = make_user()
+    user.connect(START_S)
+    network = Path(f"/proc/{network_of(process)}")
+    process.kill()
+    process.wait()
+    user.wait(lambda: not (network / "exe").exists(), "the network's process to end")
+
+
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_the_node_ends_cleanly_when_asked(start, make_user, number):
     process = start()

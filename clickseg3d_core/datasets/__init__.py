@@ -1,0 +1,1 @@
+"""Published data sets and plain folders, read scene by scene."""

@@ -1,0 +1,1 @@
+"""Result folders to the paper's tables and figures."""
