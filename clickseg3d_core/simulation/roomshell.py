@@ -25,6 +25,7 @@ class Shell:
         builder: Holds its floor, walls and ceiling.
         size: Inner length, width and height in metres; the floor's center is the origin.
         skin: Of the walls.
+        ground: Of the floor.
         floor: Instance id of the floor.
         doorway: Wall with a doorway to a stub of the next room, and the opening's middle along it
             and its width in metres; None without one.
@@ -33,6 +34,7 @@ class Shell:
     builder: WorldBuilder
     size: Size
     skin: paint.Material
+    ground: paint.Material
     floor: int
     doorway: tuple[int, float, float] | None
 
@@ -70,7 +72,7 @@ def build_shell(builder: WorldBuilder, size: Size, rng: Rng) -> Shell:
         wall = Item(mesh=mesh, classes=("wall",), materials=(own,))
         used = builder.add(wall, place, yaw, instance=first if whole else None)
         first = used if first is None else first
-    shell = Shell(builder=builder, size=size, skin=base, floor=floor, doorway=doorway)
+    shell = Shell(builder=builder, size=size, skin=base, ground=skin, floor=floor, doorway=doorway)
     if doorway is not None:
         _next_room(shell, doorway, skin, rng)
     return shell
