@@ -37,7 +37,6 @@ from clickseg3d_core.simulation.generate import (
 )
 from clickseg3d_core.simulation.library import load_library
 from clickseg3d_core.simulation.lidar import Lidar, sweep
-from clickseg3d_core.simulation.mesh import Mesh, merge, rotation_x, surface_samples
 from clickseg3d_core.simulation.mesh import Mesh, merge, rotation_x, rotation_z, surface_samples
 from clickseg3d_core.simulation.objects import TABLE_OBJECTS, ObjectSource
 from clickseg3d_core.simulation.raycast import Caster
