@@ -46,6 +46,17 @@ def has_launch() -> None:
 
 
 @pytest.mark.usefixtures("has_launch")
+def test_the_readme_names_every_launch_argument():
+    from launch.launch_description_sources import get_launch_description_from_python_launch_file
+
+    description = get_launch_description_from_python_launch_file(str(LAUNCH_FILE))
+    names = {argument.name for argument in description.get_launch_arguments()}
+    text = (ROOT / "README.md").read_text()
+    assert len(names) == 12
+    assert {name for name in names if f"`{name}" not in text and f" {name}:=" not in text} == set()
+
+
+@pytest.mark.usefixtures("has_launch")
 @pytest.mark.parametrize(("namespace", "snap_radius"), [("", None), ("robot", 0.07)])
 def test_launch_starts_a_node_that_answers(checkpoint, domain, tmp_path, namespace, snap_radius):
     arguments = {
