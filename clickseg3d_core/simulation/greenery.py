@@ -72,7 +72,15 @@ def tree(rng: Rng) -> Item:
         at[:, 2] = np.maximum(at[:, 2], fork * 0.9)
         size = float(np.clip(h * rng.uniform(0.015, 0.035), 0.05, 0.25))
         crown = [leaves(at, size, rng).painted(1)]
-    return item(merge([*parts, *crown]), "tree", bark(rng), foliage(rng))
+    return _rooted(merge([*parts, *crown]), rng)
+
+
+def _rooted(mesh: Mesh, rng: Rng) -> Item:
+    """A tree that stands where its trunk does, at the mesh's origin, however far it leans."""
+    low = float(mesh.vertices[:, 2].min())
+    return Item(
+        mesh=mesh.moved(0.0, 0.0, -low), classes=("tree",), materials=(bark(rng), foliage(rng))
+    )
 
 
 def _conifer(h: float, r: float, rng: Rng) -> Item:
@@ -84,9 +92,7 @@ def _conifer(h: float, r: float, rng: Rng) -> Item:
     out = wide * t * tier * rng.random(count) ** 0.35
     at = np.stack([np.cos(a) * out, np.sin(a) * out, low + (h - low) * (1.0 - t)], axis=1)
     needles = leaves(at, rng.uniform(0.08, 0.2), rng).painted(1)
-    return item(
-        merge([shapes.cone(r, 0.03, h * 0.95, 8), needles]), "tree", bark(rng), foliage(rng)
-    )
+    return _rooted(merge([shapes.cone(r, 0.03, h * 0.95, 8), needles]), rng)
 
 
 def bush(rng: Rng) -> Item:

@@ -75,8 +75,7 @@ def test_relief_lifts_what_stands_on_it() -> None:
 def test_only_traffic_stands_on_the_road() -> None:
     for seed in range(3):
         world, plan, _ = build_district(np.random.default_rng(seed), None)
-        # trees are placed by their crowns, so that a leaning one may root on the road
-        allowed = {CLASS_IDS[n] for n in ("floor", "vehicle", "person", "tree")}
+        allowed = {CLASS_IDS[n] for n in ("floor", "vehicle", "person")}
         for number in range(1, len(world.instance_class)):
             if int(world.instance_class[number]) in allowed:
                 continue
