@@ -6,6 +6,8 @@ from pathlib import Path
 import numpy as np
 from plyfile import PlyData, PlyElement
 
+from clickseg3d_core.data.scene import Scene
+
 SEQUENCE = "2013_05_28_drive_{}_sync"
 TABLE_HEADER = "id\traw_category\tcategory\tcount\tnyu40id\teigen13id\tnyuClass\tnyu40class"
 TABLE_ROWS = (
@@ -177,3 +179,19 @@ def write_semantic_kitti(
     raw = np.asarray(numbers, dtype=np.uint32) << 16 | np.asarray(classes, dtype=np.uint32)
     path.write_bytes(raw.astype("<u4").tobytes())
     return path
+
+
+def small_scene(**changes) -> Scene:
+    values = {
+        "xyz": np.arange(18, dtype=np.float32).reshape(6, 3),
+        "rgb": np.full((6, 3), 7, np.uint8),
+        "instance": np.array([0, 4, 4, 2, 2, 2], np.int32),
+        "instance_class": np.array([-1, -1, 1, -1, 0], np.int16),
+        "class_names": ("cup", "wall"),
+        "semantic": np.array([-1, 0, 0, 1, 1, 1], np.int16),
+    }
+    return Scene(**{**values, **changes})
+
+
+def classes_of(scene: Scene) -> dict[int, str]:
+    return {int(i): scene.class_name(int(i)) for i in np.unique(scene.instance) if i}
