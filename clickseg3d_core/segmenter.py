@@ -19,10 +19,10 @@ from clickseg3d_core.checkpoint import load_checkpoint, shipped_weights
 from clickseg3d_core.edges import describe_edges, edge_graph
 from clickseg3d_core.errors import CheckpointError, ClickError
 from clickseg3d_core.model.carving import carved, without_background
-from clickseg3d_core.model.decoder import ClickQueries
 from clickseg3d_core.model.features import input_features
 from clickseg3d_core.model.grid import VoxelBatch
 from clickseg3d_core.model.heads import edge_costs
+from clickseg3d_core.model.memory import ClickQueries
 from clickseg3d_core.model.network import ClickNet, merge_clicks
 from clickseg3d_core.surface import Surface, describe_surface, path_costs
 from clickseg3d_core.types import BACKGROUND_ID, Clicks, PointCloud, Segmentation

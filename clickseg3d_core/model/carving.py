@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from clickseg3d_core.model.decoder import ClickQueries
+from clickseg3d_core.model.memory import ClickQueries
 
 
 def without_background(clicks: ClickQueries) -> ClickQueries:

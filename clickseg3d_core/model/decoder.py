@@ -7,7 +7,7 @@ queries for the next stage.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import torch
 from torch import Tensor, nn
@@ -20,88 +20,13 @@ from clickseg3d_core.model.geometry import (
     ClickView,
     fourier_angles,
     fourier_features,
-    radial_terms,
-    rival_costs,
 )
 from clickseg3d_core.model.heads import SceneHeads
-from clickseg3d_core.surface import PATH_LIMIT
+from clickseg3d_core.model.memory import ClickQueries, LevelMemory, SceneMemory
+from clickseg3d_core.model.views import ClickViews
 
 _MASK_RANGE = 4.0
 """Logits of the stage before are clamped to this before they bias attention."""
-
-CLICKS_AT_ONCE = 64
-"""Clicks that look at the scene at a time; bounds memory whatever the number of clicks."""
-
-
-@dataclass(frozen=True, kw_only=True, slots=True, eq=False)
-class LevelMemory:
-    """One level of one cloud, ready to be attended to.
-
-    Attributes:
-        keys: (H, C / H, V_l) float.
-        values: (H, V_l, C / H) float.
-        centers: (V_l, 3) float, voxel units.
-        fourier: (2 A, V_l) float Fourier features of the centers.
-        finest_row: (V_l,) int64, one finest voxel inside each level voxel.
-        coarse: (V_l,) int64, the voxel of the second finest level that each lies in, or holds.
-    """
-
-    keys: Tensor
-    values: Tensor
-    centers: Tensor
-    fourier: Tensor
-    finest_row: Tensor
-    coarse: Tensor
-
-
-@dataclass(frozen=True, kw_only=True, slots=True, eq=False)
-class SceneMemory:
-    """Everything the decoder needs of one cloud; computed once, read by every click.
-
-    Attributes:
-        levels: One per stage, coarse to fine.
-        features: (V, C) float, F^L projected to the decoder's width.
-        centers: (V, 3) float, voxel units.
-        fourier: (2 A, V) float.
-        votes: (V, 3) float, voted object centers, voxel units.
-        coarse_features: (V', C) float, F^L of the voxels that all stages but the last predict on.
-    """
-
-    levels: tuple[LevelMemory, ...]
-    features: Tensor
-    centers: Tensor
-    fourier: Tensor
-    votes: Tensor
-    coarse_features: Tensor
-
-    @property
-    def coarse_level(self) -> LevelMemory:
-        """The second finest level, or the only one."""
-        return self.levels[max(len(self.levels) - 2, 0)]
-
-
-@dataclass(frozen=True, kw_only=True, slots=True, eq=False)
-class ClickQueries:
-    """K clicks on one cloud, in network terms.
-
-    Attributes:
-        rows: (K,) int64, voxel of each click.
-        positions: (K, 3) float, voxel units.
-        object_index: (K,) int64 in 0..O-1: clicks with one number share a mask. Each background
-            click has a number of its own.
-        is_background: (K,) bool.
-        episode: (K,) int64, clicks of different episodes do not see each other; training answers
-            many independent episodes in one pass. All zero at inference.
-        paths: (K, P, V) float, path costs of each kind, voxel units: over the surface, then over
-            learned edges if the network has them.
-    """
-
-    rows: Tensor
-    positions: Tensor
-    object_index: Tensor
-    is_background: Tensor
-    episode: Tensor
-    paths: Tensor
 
 
 class ClickToScene(nn.Module):
@@ -342,82 +267,6 @@ class ClickDecoder(nn.Module):
                 for part in views.parts
             ]
         )
-
-
-class ClickViews:
-    """Voxels as seen from the clicks, made for at most CLICKS_AT_ONCE clicks at a time.
-
-    What a click sees takes a dozen numbers per voxel. With few clicks it is made once and kept;
-    with many it is made anew where it is needed, which bounds memory.
-
-    Args:
-        config: Switches.
-        memory: One cloud.
-        clicks: K clicks on it.
-        wavelengths: (W,) float, voxel units.
-    """
-
-    def __init__(
-        self, config: DecoderConfig, memory: SceneMemory, clicks: ClickQueries, wavelengths: Tensor
-    ) -> None:
-        self.config, self.memory, self.clicks = config, memory, clicks
-        self.angles = fourier_angles(clicks.positions, wavelengths)
-        self.rivals = torch.stack(
-            [
-                rival_costs(path, clicks.object_index, clicks.episode, PATH_LIMIT)
-                for path in clicks.paths.unbind(1)
-            ],
-            dim=1,
-        )
-        count = len(clicks.rows)
-        self.parts = [slice(i, i + CLICKS_AT_ONCE) for i in range(0, count, CLICKS_AT_ONCE)]
-        self._kept: dict[int, ClickView] = {}
-
-    def of(self, level: LevelMemory | None, part: slice) -> ClickView:
-        """View of a coarse level, or of the finest voxels (None), from a part of the clicks."""
-        if len(self.parts) > 1:
-            return self._make(level, part)
-        key = 0 if level is None else id(level)
-        if key not in self._kept:
-            self._kept[key] = self._make(level, part)
-        return self._kept[key]
-
-    def relation(self) -> Tensor:
-        """(K, K, T + 1): each click as seen from each click, and whether they agree."""
-        rows = self.clicks.rows
-        seen = self._radial(self.memory.centers[rows], rows, slice(None)).transpose(1, 2)
-        same = self.clicks.object_index[:, None] == self.clicks.object_index[None, :]
-        return torch.cat([seen, same[:, :, None].to(seen.dtype)], dim=2)
-
-    def _make(self, level: LevelMemory | None, part: slice) -> ClickView:
-        centers = self.memory.centers if level is None else level.centers
-        fourier = self.memory.fourier if level is None else level.fourier
-        rows = None if level is None else level.finest_row
-        if not self.config.fourier_encoding:
-            fourier = torch.zeros_like(fourier)
-        return ClickView(
-            radial=self._radial(centers, rows, part),
-            fourier=fourier,
-            click_angles=self.angles[part],
-        )
-
-    def _radial(self, centers: Tensor, rows: Tensor | None, part: slice) -> Tensor:
-        """(K', T, V') of voxels at `centers`, which lie in the finest voxels `rows`."""
-        distance = torch.cdist(self.clicks.positions[part], centers)
-        paths, rivals = self.clicks.paths[part], self.rivals[part]
-        votes = self.memory.votes.detach()
-        vote_distance = None
-        if rows is not None:
-            paths, rivals = paths[:, :, rows], rivals[:, :, rows]
-        if self.config.votes:
-            seen = votes if rows is None else votes[rows]
-            vote_distance = torch.cdist(votes[self.clicks.rows[part]], seen)
-        if not self.config.path_prior:
-            straight = distance.clamp(max=PATH_LIMIT)[:, None]
-            paths = torch.cat([straight, paths[:, 1:]], dim=1)
-            free = torch.full_like(straight, PATH_LIMIT)
-            rivals = torch.cat([free, rivals[:, 1:]], dim=1)
-        return radial_terms(distance, paths, rivals, vote_distance)
 
 
 def _split_heads(x: Tensor, heads: int) -> Tensor:

@@ -16,10 +16,10 @@ import torch
 from torch import Tensor, nn
 
 from clickseg3d_core.model.adaptor import StageOutput
-from clickseg3d_core.model.decoder import ClickQueries
 from clickseg3d_core.model.encoder import PointEncoder
 from clickseg3d_core.model.grid import VoxelBatch
 from clickseg3d_core.model.levels import Level
+from clickseg3d_core.model.memory import ClickQueries
 from clickseg3d_core.model.network import ClickNet, ModelConfig
 
 _HALF_EDGE = 1.0

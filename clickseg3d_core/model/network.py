@@ -12,12 +12,13 @@ from torch import Tensor, nn
 from clickseg3d_core.classes import CLASS_NAMES
 from clickseg3d_core.errors import ConfigError
 from clickseg3d_core.model.adaptor import StageOutput
-from clickseg3d_core.model.decoder import ClickDecoder, ClickQueries, SceneMemory
+from clickseg3d_core.model.decoder import ClickDecoder
 from clickseg3d_core.model.decoder_config import DecoderConfig
 from clickseg3d_core.model.encoder import EncoderConfig, EncoderLevel, PointEncoder
 from clickseg3d_core.model.features import feature_channels
 from clickseg3d_core.model.grid import VoxelBatch
 from clickseg3d_core.model.heads import SceneHeads
+from clickseg3d_core.model.memory import ClickQueries, SceneMemory
 
 Family = Literal["clickseg3d", "interobject3d", "agile3d"]
 

@@ -7,7 +7,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from clickseg3d_core.model.adaptor import StageOutput
-from clickseg3d_core.model.decoder import ClickQueries
+from clickseg3d_core.model.memory import ClickQueries
 from clickseg3d_core.model.network import Family, merge_clicks
 from clickseg3d_core.training.losses import LossConfig, Targets, segmentation_loss
 

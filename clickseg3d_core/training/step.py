@@ -11,9 +11,9 @@ from scipy.sparse import csr_matrix
 from torch import Tensor, nn
 
 from clickseg3d_core.edges import edge_graph
-from clickseg3d_core.model.decoder import ClickQueries
 from clickseg3d_core.model.grid import VoxelBatch
 from clickseg3d_core.model.heads import edge_costs
+from clickseg3d_core.model.memory import ClickQueries
 from clickseg3d_core.model.network import ClickNet, merge_clicks
 from clickseg3d_core.surface import path_costs
 from clickseg3d_core.training.auxiliary import DensePredictions, dense_loss

@@ -3,7 +3,7 @@ import torch
 
 from clickseg3d_core import Clicks
 from clickseg3d_core.model.carving import carved, without_background
-from clickseg3d_core.model.decoder import ClickQueries
+from clickseg3d_core.model.memory import ClickQueries
 
 
 def clicks_on_a_line():

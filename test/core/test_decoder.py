@@ -6,7 +6,6 @@ import torch
 
 from clickseg3d_core.config import from_dict, load_yaml, to_dict
 from clickseg3d_core.errors import ConfigError
-from clickseg3d_core.model.decoder import ClickQueries
 from clickseg3d_core.model.decoder_config import DecoderConfig
 from clickseg3d_core.model.features import input_features
 from clickseg3d_core.model.geometry import (
@@ -17,6 +16,7 @@ from clickseg3d_core.model.geometry import (
     turned_weights,
 )
 from clickseg3d_core.model.grid import VoxelBatch
+from clickseg3d_core.model.memory import ClickQueries
 from clickseg3d_core.model.network import ClickSegmentationNet, ModelConfig, merge_clicks
 from clickseg3d_core.surface import describe_surface, path_costs
 from clickseg3d_core.voxels import voxelize
@@ -112,7 +112,7 @@ def test_many_clicks_answer_as_few_at_a_time(tiny_net, two_boxes, monkeypatch):
     grid, surface, memory = encoded(tiny_net, cloud)
     clicks = queries(grid, surface, [5, 60, 90, 120, 7], [0, 1, 1, 2, 3])
     whole = tiny_net.decode(memory, clicks)
-    monkeypatch.setattr("clickseg3d_core.model.decoder.CLICKS_AT_ONCE", 2)
+    monkeypatch.setattr("clickseg3d_core.model.views.CLICKS_AT_ONCE", 2)
     parts = tiny_net.decode(memory, clicks)
     for one, other in zip(whole, parts, strict=True):
         assert torch.allclose(one.mask_logits, other.mask_logits, atol=1e-4)

@@ -15,12 +15,12 @@ from clickseg3d_core.data.scene import Scene, save_scene
 from clickseg3d_core.evaluation.single_object import evaluate_scene
 from clickseg3d_core.model.adaptor import StageOutput
 from clickseg3d_core.model.agile import _blocked, order_encoding
-from clickseg3d_core.model.decoder import ClickQueries
 from clickseg3d_core.model.decoder_config import DecoderConfig
 from clickseg3d_core.model.families import build_net
 from clickseg3d_core.model.features import input_features
 from clickseg3d_core.model.grid import VoxelBatch
 from clickseg3d_core.model.interobject import near
+from clickseg3d_core.model.memory import ClickQueries
 from clickseg3d_core.model.network import CLICK_CHANNELS, ModelConfig
 from clickseg3d_core.surface import describe_surface
 from clickseg3d_core.training.baseline_losses import competition_loss
