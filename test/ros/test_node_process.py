@@ -40,13 +40,17 @@ def start(domain, checkpoint, tmp_path):
         process.communicate()
 
 
-def test_a_node_that_is_killed_and_restarted_goes_on(start, make_user):
-    first = start()
-    user = make_user()
+def with_red_clicked(user):
     user.connect(START_S)
     user.hold(boxes_msg())
     user.click(RED)
     user.result({1})
+    return user
+
+
+def test_a_node_that_is_killed_and_restarted_goes_on(start, make_user):
+    first = start()
+    user = with_red_clicked(make_user())
     first.kill()
     first.wait()
     user.diagnostics.clear()
@@ -70,11 +74,7 @@ def network_of(process):
 
 def test_clicks_go_on_when_the_network_is_killed(start, make_user):
     process = start()
-    user = make_user()
-    user.connect(START_S)
-    user.hold(boxes_msg())
-    user.click(RED)
-    user.result({1})
+    user = with_red_clicked(make_user())
     first = network_of(process)
     os.kill(first, signal.SIGKILL)
     user.click(BLUE, "/new")
@@ -95,11 +95,7 @@ def test_the_network_ends_with_its_node(start, make_user):
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_the_node_ends_cleanly_when_asked(start, make_user, number):
     process = start()
-    user = make_user()
-    user.connect(START_S)
-    user.hold(boxes_msg())
-    user.click(RED)
-    user.result({1})
+    user = with_red_clicked(make_user())
     process.send_signal(number)
     _, errors = process.communicate(timeout=30)
     assert "Traceback" not in errors
