@@ -95,7 +95,7 @@ def test_the_network_ends_with_its_node(start, make_user):
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_the_node_ends_cleanly_when_asked(start, make_user, number):
     process = start()
-    user = with_red_clicked(make_user())
+    with_red_clicked(make_user())
     process.send_signal(number)
     _, errors = process.communicate(timeout=30)
     assert "Traceback" not in errors
