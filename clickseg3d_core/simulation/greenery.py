@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 
 from clickseg3d_core.simulation import appearance as paint
@@ -72,7 +74,7 @@ def tree(rng: Rng) -> Item:
         at[:, 2] = np.maximum(at[:, 2], fork * 0.9)
         size = float(np.clip(h * rng.uniform(0.015, 0.035), 0.05, 0.25))
         crown = [leaves(at, size, rng).painted(1)]
-    return item(merge([*parts, *crown]), "tree", bark(rng), foliage(rng))
+    return _planted(merge([*parts, *crown]), rng)
 
 
 def _conifer(h: float, r: float, rng: Rng) -> Item:
@@ -84,8 +86,14 @@ def _conifer(h: float, r: float, rng: Rng) -> Item:
     out = wide * t * tier * rng.random(count) ** 0.35
     at = np.stack([np.cos(a) * out, np.sin(a) * out, low + (h - low) * (1.0 - t)], axis=1)
     needles = leaves(at, rng.uniform(0.08, 0.2), rng).painted(1)
-    return item(
-        merge([shapes.cone(r, 0.03, h * 0.95, 8), needles]), "tree", bark(rng), foliage(rng)
+    return _planted(merge([shapes.cone(r, 0.03, h * 0.95, 8), needles]), rng)
+
+
+def _planted(mesh: Mesh, rng: Rng) -> Item:
+    """A tree whose origin is the foot of its trunk, wherever its crown leans."""
+    low = mesh.vertices * [1.0, 1.0, 0.0] + np.maximum(mesh.vertices, 0.0) * [0.0, 0.0, 1.0]
+    return Item(
+        mesh=replace(mesh, vertices=low), classes=("tree",), materials=(bark(rng), foliage(rng))
     )
 
 
