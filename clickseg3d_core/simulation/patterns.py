@@ -73,7 +73,7 @@ def _art(q: FloatArray, colors: FloatArray, seed: NDArray[np.uint32]) -> FloatAr
 def _tiles(q: FloatArray, colors: FloatArray, seed: NDArray[np.uint32]) -> FloatArray:
     """Square tiles of slightly different tones (colors 0 and 2) between joints (color 1)."""
     cell = np.floor(q + 1e-4)
-    joint = ((q[:, :2] - cell[:, :2]) < 0.05).any(axis=1)
+    joint = np.asarray(((q[:, :2] - cell[:, :2]) < 0.05).any(axis=1))
     tone = lattice_hash(cell.astype(np.int64), seed)[:, None]
     face = colors[:, 0] * (1.0 - 0.5 * tone) + colors[:, 2] * 0.5 * tone
     return np.where(joint[:, None], colors[:, 1], face)
