@@ -1,10 +1,11 @@
 """Next click by searches against all distances: `python benchmarks/click_rule.py SCENE.npz`.
 
-The scene is repeated side by side until it has the wanted number of points; its largest objects are
-clicked on a background of everything else. "all distances" computes the distance of every wrong
+The scene is repeated side by side until it has the wanted number of points; random objects of it
+are clicked on a background of everything else. "all distances" computes the distance of every wrong
 point to every point outside its group of errors with torch.cdist in float32, as AGILE3D's
 simulation does, but in portions that fit; "at once" is what the matrix of the largest group would
-take. Each method runs in a process of its own; memory is the growth of its peak.
+take. Each method runs in a process of its own: seconds are CPU time of its one thread, memory is
+what its peak lies above its start (Linux).
 """
 
 from __future__ import annotations
@@ -29,13 +30,14 @@ from clickseg3d_core.data.scene import load_scene
 from clickseg3d_core.evaluation.error_depths import ErrorDepths
 
 PORTION = 2**26  # distances computed at once
+LEAST_POINTS = 200
 
 Labels = NDArray[np.int64]
 Choice = list[tuple[int, int]]
 
 
 def repeated(path: Path, points: int, objects: int) -> tuple[NDArray[np.float64], Labels]:
-    """(N, 3) points of a scene set side by side, and labels 1..objects of its largest objects."""
+    """(N, 3) points of a scene set side by side, and labels 1..objects of some of its objects."""
     scene = load_scene(path)
     step = float(np.ptp(scene.xyz[:, 0])) + 0.1
     copies = -(-points // len(scene.xyz))
@@ -43,11 +45,13 @@ def repeated(path: Path, points: int, objects: int) -> tuple[NDArray[np.float64]
     ids = np.concatenate(
         [np.where(scene.instance > 0, scene.instance + i * 1000, 0) for i in range(copies)]
     )
-    kept = np.sort(np.random.default_rng(0).permutation(len(xyz))[:points])
+    rng = np.random.default_rng(0)
+    kept = np.sort(rng.permutation(len(xyz))[:points])
     xyz, ids = xyz[kept], ids[kept]
     known, counts = np.unique(ids[ids > 0], return_counts=True)
     labels = np.zeros(points, dtype=np.int64)
-    for number, instance in enumerate(known[np.argsort(-counts)][:objects], start=1):
+    chosen = rng.permutation(known[counts >= LEAST_POINTS])[:objects]
+    for number, instance in enumerate(chosen, start=1):
         labels[ids == instance] = number
     return xyz, labels
 
@@ -96,11 +100,12 @@ def _measured(
     method: Callable[..., list[Choice]], arguments: tuple[object, ...]
 ) -> tuple[list[Choice], float, float]:
     torch.set_num_threads(1)
-    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    started = time.perf_counter()
+    pages = int(Path("/proc/self/statm").read_text().split()[1])
+    before = pages * resource.getpagesize() / 2**20
+    started = time.process_time()
     choice = method(*arguments)
-    seconds = time.perf_counter() - started
-    return choice, seconds, (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 2**10
+    seconds = time.process_time() - started
+    return choice, seconds, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**10 - before
 
 
 def main(
@@ -115,7 +120,7 @@ def main(
     predictions = [np.zeros_like(truth), *later]
     largest = max(_largest_matrix(truth, p) for p in predictions)
     table = Table(title=f"{points:,} points, {objects} objects, {rounds + 1} rounds, one thread")
-    for name in ("method", "seconds", "memory MB"):
+    for name in ("method", "CPU s", "memory MB"):
         table.add_column(name, justify="left" if name == "method" else "right")
     results = {}
     for name, method in (("searches", by_search), ("all distances", by_all_distances)):

@@ -18,6 +18,7 @@ from clickseg3d_core.answer import ClassEvidence, build_segmentation
 from clickseg3d_core.checkpoint import load_checkpoint, shipped_weights
 from clickseg3d_core.edges import describe_edges, edge_graph
 from clickseg3d_core.errors import CheckpointError, ClickError
+from clickseg3d_core.model.carving import carved, without_background
 from clickseg3d_core.model.decoder import ClickQueries
 from clickseg3d_core.model.features import input_features
 from clickseg3d_core.model.grid import VoxelBatch
@@ -203,6 +204,11 @@ class ClickSegmenter:
         output = self.net.decode(encoding.memory, queries, last_only=True)[-1]
         columns = int(queries.object_index.max()) + 1
         masks = merge_clicks(output.mask_logits, queries.object_index, columns)
+        if columns > len(object_ids) and self._carves():
+            own = without_background(queries)
+            free = self.net.decode(encoding.memory, own, last_only=True)[-1].mask_logits
+            free = merge_clicks(free, own.object_index, len(object_ids))
+            masks = carved(masks, free, queries)
         classes = None
         if output.class_logits is not None:
             classes = ClassEvidence(
@@ -230,6 +236,10 @@ class ClickSegmenter:
             "training": dict(self._record.get("training", {})),
             "sha256": self._record.get("sha256"),
         }
+
+    def _carves(self) -> bool:
+        own = self.config.family == "clickseg3d"
+        return own and self.config.decoder.background_clicks == "carve"
 
     def _clicked_voxels(self, encoding: Encoding, clicks: Clicks) -> NDArray[np.int64]:
         if len(clicks) == 0:

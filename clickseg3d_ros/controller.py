@@ -13,17 +13,18 @@ from dataclasses import replace
 from functools import partial
 
 from sensor_msgs.msg import PointCloud2
+from std_msgs.msg import Header
 
-from clickseg3d_core.errors import ClickError, ClickSegError, CloudError
+from clickseg3d_core.errors import ClickError
 from clickseg3d_core.session import Click, ClickSession
 from clickseg3d_core.types import BACKGROUND_ID, Clicks, Segmentation
 from clickseg3d_ros.clicking import chosen_object, locate
-from clickseg3d_ros.decoding import Task, decode
 from clickseg3d_ros.frames import Frames
-from clickseg3d_ros.network_process import NetworkLostError, NetworkProcess
+from clickseg3d_ros.inference import Inference, Task
+from clickseg3d_ros.network_process import NetworkProcess
 from clickseg3d_ros.parameters import NodeParameters, Settings
 from clickseg3d_ros.presenter import Presenter, Screen
-from clickseg3d_ros.scene import ClickRequest, Scene, View, prepare_scene
+from clickseg3d_ros.scene import ClickRequest, Scene, View
 from clickseg3d_ros.status import Status
 from clickseg3d_ros.tracking import Tracker
 from clickseg3d_ros.worker import Job, Worker
@@ -55,7 +56,6 @@ class Controller:
         notify: Callable[[str], None],
         on_crash: Callable[[BaseException], None],
     ) -> None:
-        self._network = network
         self._frames = frames
         self._parameters = parameters
         self._presenter = Presenter(screen, status)
@@ -64,15 +64,15 @@ class Controller:
         self._session = ClickSession()
         self._tracker = Tracker()
         self._scene: Scene | None = None
+        self._located: Header | None = None
         self._waiting: deque[ClickRequest] = deque()
         self._newest: PointCloud2 | None = None
         self._enabled = True
         self._has_clicked = False
         self._epoch = 0
-        self._next_prepare = 0.0
         self._oldest_click: float | None = None
         self._session_thread = Worker("clickseg3d session", on_crash)
-        self._inference = Worker("clickseg3d inference", on_crash)
+        self._inference = Inference(network, parameters, self, self.post, on_crash)
 
     def close(self) -> None:
         """End both threads, after what the network computes."""
@@ -82,7 +82,7 @@ class Controller:
     def abort(self) -> None:
         """End what the network computes, with the network; `close` is still to be called."""
         self._session_thread.stop()  # first, so that nobody is told that there is no result
-        self._network.kill()
+        self._inference.kill_network()
 
     # ---- from callbacks: store and return
 
@@ -90,8 +90,8 @@ class Controller:
         """Store a cloud; it takes the place of one that waits."""
         self._status.clouds_received += 1
         self._newest = message
-        if self._enabled and not self._is_frozen:
-            self._prepare_later(message)
+        if self.wants_clouds:
+            self._inference.prepare(message)
 
     def take_click(self, request: ClickRequest) -> None:
         """Store a click; none is lost."""
@@ -124,10 +124,11 @@ class Controller:
     def reset(self) -> str:
         """Forget all clicks, release a frozen cloud and go on with the newest."""
         self._session, self._tracker = ClickSession(), Tracker()
+        self._located = None if self._scene is None else self._scene.header
         self._waiting.clear()
         self._has_clicked = False
         self._epoch += 1
-        self._inference.clear("segment")
+        self._inference.forget_task()
         self._status.click_error = self._status.result_error = ""
         self._status.lost = ()
         self._oldest_click = None
@@ -136,8 +137,8 @@ class Controller:
         newest = self._newest
         is_held = self._scene is not None and self._scene.message is newest
         if newest is not None and not is_held and self._enabled:
-            self._prepare_later(newest)
-        self._describe()
+            self._inference.prepare(newest)
+        self.describe()
         return "no clicks, no objects"
 
     def new_instance(self) -> str:
@@ -163,11 +164,11 @@ class Controller:
     def enable(self, is_enabled: bool) -> str:
         """Take clouds and clicks, or ignore them; what there is stays."""
         self._enabled = is_enabled
-        if is_enabled and self._newest is not None and not self._is_frozen:
-            self._prepare_later(self._newest)
+        if self.wants_clouds and self._newest is not None:
+            self._inference.prepare(self._newest)
         if not is_enabled:
-            self._inference.clear("cloud")
-        self._describe()
+            self._inference.forget_cloud()
+        self.describe()
         return "enabled" if is_enabled else "disabled"
 
     @property
@@ -203,54 +204,46 @@ class Controller:
         return self._parameters.settings
 
     @property
+    def wants_clouds(self) -> bool:
+        """Whether a new cloud would be used. For any thread."""
+        return self._enabled and not self._is_frozen
+
+    @property
     def _is_frozen(self) -> bool:
         return self._has_clicked and self._settings.session_mode == "hold"
 
-    def _prepare_later(self, message: PointCloud2) -> None:
-        job = partial(self._prepare, message)
-        self._inference.replace("cloud", job, not_before=self._next_prepare)
-
-    def _prepare(self, message: PointCloud2) -> None:
-        """Inference thread: make a cloud ready for clicks, then encode it."""
-        if self._is_frozen or not self._enabled:
-            return
-        settings = self._settings
-        self._next_prepare = time.monotonic() + 1.0 / settings.input_max_rate
-        try:
-            scene = prepare_scene(message, settings.input_max_points)
-            self.post(partial(self._adopt, scene))
-            if settings.session_precompute:
-                scene.encode(self._network, settings.model_voxel_size)
-                self.post(self._describe)
-        except CloudError as error:
-            self.post(partial(self._refuse_cloud, str(error)))
-        except NetworkLostError as error:
-            self.post(partial(self._refuse_result, str(error)))
-
-    def _refuse_cloud(self, reason: str) -> None:
+    def refuse_cloud(self, reason: str) -> None:
+        """See `Listener`."""
         self._status.clouds_refused += 1
         self._status.cloud_error = reason
         for _ in self._drain_waiting():
             self._reject(f"the cloud was refused: {reason}")
         self._notify(f"cloud refused: {reason}")
 
-    def _adopt(self, scene: Scene) -> None:
+    def adopt(self, scene: Scene) -> None:
+        """See `Listener`."""
         if self._is_frozen:
             return
-        old, self._scene = self._scene, scene
+        self._scene = scene
         self._status.clouds_prepared += 1
         self._status.cloud_error = ""
-        if old is not None and self._settings.tf_fixed_frame:
-            motion = self._frames.between(scene.header, old.header, self._settings.tf_fixed_frame)
-            if motion is None:
-                self._notify(f"no TF to {self._settings.tf_fixed_frame!r}: sensor taken as at rest")
-            else:
-                self._tracker.move_sensor(motion)
-        self._describe()
+        self._move_sensor(scene.header)
+        self.describe()
         if len(self._session):
             self._submit(echo=False)
         for request in self._drain_waiting():
             self._click(request)
+
+    def _move_sensor(self, now: Header) -> None:
+        """Account for the way of the sensor since the cloud for which TF knew it last."""
+        settings, before = self._settings, self._located
+        if self._is_live and settings.tf_fixed_frame and before is not None:
+            motion = self._frames.between(now, before, settings.tf_fixed_frame, settings.tf_timeout)
+            if motion is None:
+                self._notify(f"no TF to {settings.tf_fixed_frame!r}: sensor taken as at rest")
+                return
+            self._tracker.move_sensor(motion)
+        self._located = now
 
     def _drain_waiting(self) -> list[ClickRequest]:
         waiting = list(self._waiting)
@@ -294,7 +287,7 @@ class Controller:
         self._session.add(anchor.tolist(), object_id)
         self._has_clicked = True
         if self._is_frozen:
-            self._inference.clear("cloud")
+            self._inference.forget_cloud()
         self._status.clicks_accepted += 1
         self._status.click_error = ""
         if self._oldest_click is None:
@@ -313,11 +306,11 @@ class Controller:
             return
         if echo:
             self._show_again()
-        self._describe()
+        self.describe()
         clicks = self._clicks_now()
         if len(clicks) == 0:
             self._epoch += 1
-            self._inference.clear("segment")
+            self._inference.forget_task()
             self._show_segmentation(scene, scene.unclicked(), clicks, 0.0)
             return
         task = Task(
@@ -327,18 +320,10 @@ class Controller:
             motion=self._tracker.motion,
             epoch=self._epoch,
         )
-        self._inference.replace("segment", partial(self._segment, task))
+        self._inference.segment(task)
 
-    def _segment(self, task: Task) -> None:
-        """Inference thread: one pass of the decoder."""
-        try:
-            result, elapsed_ms = decode(self._network, task, self._settings)
-        except ClickSegError as error:
-            self.post(partial(self._refuse_result, str(error)))
-        else:
-            self.post(partial(self._take_result, task, result, elapsed_ms))
-
-    def _take_result(self, task: Task, result: Segmentation, elapsed_ms: float) -> None:
+    def take_result(self, task: Task, result: Segmentation, elapsed_ms: float) -> None:
+        """See `Listener`."""
         if task.epoch != self._epoch:
             return
         status = self._status
@@ -354,7 +339,8 @@ class Controller:
             status.result_ms = 1e3 * (time.monotonic() - self._oldest_click)
             self._oldest_click = None
 
-    def _refuse_result(self, reason: str) -> None:
+    def refuse_result(self, reason: str) -> None:
+        """See `Listener`."""
         self._status.result_error = reason
         self._notify(f"no result: {reason}")
 
@@ -369,7 +355,7 @@ class Controller:
             active_id=self._session.current_object,
             inference_ms=elapsed_ms,
         )
-        self._describe()
+        self.describe()
 
     def _show_again(self) -> None:
         """The last segmentation with the clicks and the active object of now."""
@@ -388,7 +374,7 @@ class Controller:
     def _summary(self) -> str:
         return f"objects: {', '.join(map(str, self.object_ids)) or 'none'}"
 
-    def _describe(self) -> None:
+    def describe(self) -> None:
         """Bring the status up to date."""
         status = self._status
         status.objects, status.active_id = self.object_ids, self._session.current_object

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from rclpy.clock import JumpThreshold
 from rclpy.duration import Duration
 from rclpy.time import Time
 from std_msgs.msg import Header
@@ -60,12 +61,21 @@ class Frames:
         if tf2_ros is not None:
             self._buffer = tf2_ros.Buffer()
             self._listener = tf2_ros.TransformListener(self._buffer, node, spin_thread=False)
+            # A bag that begins again: transforms of its end would hide those of its beginning.
+            back = JumpThreshold(
+                min_forward=None, min_backward=Duration(nanoseconds=-1), on_clock_change=True
+            )
+            self._jumps = node.get_clock().create_jump_callback(back, post_callback=self._forget)
 
     def close(self) -> None:
         """Stop listening."""
         if self._listener is not None:
             self._listener.unregister()
             self._listener = None
+            self._jumps.unregister()
+
+    def _forget(self, jump: object) -> None:
+        self._buffer.clear()
 
     def into_cloud(self, frame: str, cloud: Header, timeout: float) -> Matrix:
         """Transform from a frame into that of a cloud, at the cloud's stamp.
@@ -99,21 +109,27 @@ class Frames:
             return matrix_from(self._buffer.lookup_transform(target, source, stamp).transform)
         return self._latest(target, source, stamp)
 
-    def between(self, new: Header, old: Header, fixed_frame: str) -> Matrix | None:
-        """How things at rest in `fixed_frame` moved from one cloud's frame to the next's.
+    def between(self, new: Header, old: Header, fixed_frame: str, timeout: float) -> Matrix | None:
+        """How things at rest in `fixed_frame` moved from one cloud's frame to another's.
+
+        May wait; not for callbacks.
+
+        Args:
+            new: Header of one cloud.
+            old: Header of an earlier one.
+            fixed_frame: Frame in which things rest.
+            timeout: How long to wait for the transform at the new stamp, seconds.
 
         Returns:
             T_new_old, (4, 4) float64, or None when TF does not know it.
         """
-        if self._buffer is None:
+        target, source = new.frame_id.strip("/"), old.frame_id.strip("/")
+        stamp = Time.from_msg(new.stamp)
+        if self._buffer is None or not self._wait(target, stamp, fixed_frame, timeout):
             return None
         try:
             found = self._buffer.lookup_transform_full(
-                new.frame_id.strip("/"),
-                Time.from_msg(new.stamp),
-                old.frame_id.strip("/"),
-                Time.from_msg(old.stamp),
-                fixed_frame,
+                target, stamp, source, Time.from_msg(old.stamp), fixed_frame
             )
         except tf2_ros.TransformException:
             return None

@@ -6,7 +6,6 @@ import sys
 import traceback
 from collections.abc import Callable
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 import rclpy
@@ -16,10 +15,8 @@ from rclpy.clock import Clock, ClockType
 from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
 from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
 from rclpy.qos import QoSProfile
-from rclpy.task import Future
-from std_srvs.srv import SetBool, Trigger
 
-from clickseg3d_core.errors import ClickError, ClickSegError
+from clickseg3d_core.errors import ClickSegError
 from clickseg3d_ros.cloud_input import CloudInput
 from clickseg3d_ros.controller import Controller
 from clickseg3d_ros.frames import Frames
@@ -27,16 +24,13 @@ from clickseg3d_ros.msg import Click
 from clickseg3d_ros.network_process import NetworkProcess
 from clickseg3d_ros.outputs import Outputs
 from clickseg3d_ros.parameters import NodeParameters
-from clickseg3d_ros.saving import save_session
 from clickseg3d_ros.scene import ACTIVE, NEW, ClickRequest
-from clickseg3d_ros.segment_service import answer
-from clickseg3d_ros.srv import RemoveInstance, Segment, SelectInstance
+from clickseg3d_ros.services import Services
 from clickseg3d_ros.status import Status
 
 _CLICKS = QoSProfile(depth=100)  # reliable: clicks must not be lost
 _CATCH_UP_PERIOD_S = 0.2
 _SWITCH_INTERVAL_S = 0.001
-Action = Callable[[Controller], str]
 
 
 class SegmenterNode(LifecycleNode):
@@ -131,17 +125,18 @@ class SegmenterNode(LifecycleNode):
             notify=self._notify,
             on_crash=self._on_crash,
         )
-        self._controller, self._frames = controller, frames
+        self._controller = controller
         self._cloud_input = CloudInput(
             self, self.parameters.settings.input_reliability, controller.take_cloud
         )
+        services = Services(self, controller, network, frames)
         # In the order in which they end: no more input, then the threads, then the outputs.
         self._entities = [
             self._cloud_input.close,
             *self._click_inputs(controller),
             *self._make_timers(controller, outputs),
             controller.close,
-            *self._make_services(),
+            services.close,
             frames.close,
             outputs.close,
             partial(self.destroy_publisher, diagnostics),
@@ -222,97 +217,6 @@ class SegmenterNode(LifecycleNode):
             for job, period in jobs.items()
         ]
         return [partial(self.destroy_timer, timer) for timer in timers]
-
-    # ---- services
-
-    def _make_services(self) -> list[Callable[[], object]]:
-        triggers: dict[str, Action] = {
-            "~/undo": Controller.undo,
-            "~/redo": Controller.redo,
-            "~/reset": Controller.reset,
-            "~/new_instance": Controller.new_instance,
-            "~/save_session": self._save,
-        }
-        made = [
-            self.create_service(Trigger, name, partial(self._on_trigger, action))
-            for name, action in triggers.items()
-        ]
-        made += [
-            self.create_service(SetBool, "~/enable", self._on_enable),
-            self.create_service(SelectInstance, "~/select_instance", self._on_select),
-            self.create_service(RemoveInstance, "~/remove_instance", self._on_remove),
-            self.create_service(Segment, "~/segment", self._on_segment),
-        ]
-        return [partial(self.destroy_service, service) for service in made]
-
-    async def _on_trigger(self, action: Action, request: Any, response: Any) -> Any:
-        response.success, response.message, _ = await self._act(action)
-        return response
-
-    async def _on_enable(self, request: Any, response: Any) -> Any:
-        action = partial(Controller.enable, is_enabled=request.data)
-        response.success, response.message, _ = await self._act(action)
-        return response
-
-    async def _on_select(self, request: Any, response: Any) -> Any:
-        action = partial(Controller.select_instance, object_id=request.id)
-        response.success, response.message, response.instance_ids = await self._act(action)
-        return response
-
-    async def _on_remove(self, request: Any, response: Any) -> Any:
-        action = partial(Controller.remove_instance, object_id=request.id)
-        response.success, response.message, response.instance_ids = await self._act(action)
-        return response
-
-    async def _on_segment(self, request: Any, response: Any) -> Any:
-        controller, network = self._controller, self._network
-        assert controller is not None
-        assert network is not None
-
-        def job() -> Segment.Response:
-            return answer(
-                request,
-                controller.scene,
-                network=network,
-                frames=self._frames,
-                settings=self.parameters.settings,
-            )
-
-        return await self._done_by(controller.post_inference, job)
-
-    async def _act(self, action: Action) -> tuple[bool, str, list[int]]:
-        """Run an action in the session thread: whether it was done, what, objects with clicks."""
-        controller = self._controller
-        assert controller is not None
-
-        def job() -> tuple[bool, str, list[int]]:
-            try:
-                return True, action(controller), list(controller.object_ids)
-            except ClickSegError as error:
-                return False, str(error), list(controller.object_ids)
-
-        done: tuple[bool, str, list[int]] = await self._done_by(controller.post, job)
-        return done
-
-    def _done_by(
-        self, post: Callable[[Callable[[], None]], None], job: Callable[[], Any]
-    ) -> Future:
-        """A future that a thread completes with the result of a job."""
-        future: Future = Future(executor=self.executor)
-
-        def run() -> None:
-            future.set_result(job())
-            if self.executor is not None:
-                self.executor.wake()
-
-        post(run)
-        return future
-
-    def _save(self, controller: Controller) -> str:
-        if controller.view is None:
-            raise ClickError("there is nothing to save; click on a cloud first")
-        directory = Path(self.parameters.settings.session_directory)
-        return f"saved {save_session(directory, controller.view, controller.cloud_session)}"
 
     # ---- diagnostics
 

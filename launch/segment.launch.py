@@ -16,6 +16,7 @@ from launch_ros.parameter_descriptions import ParameterFile
 
 CONFIG = Path(get_package_share_directory("clickseg3d_ros")) / "config"
 BOOLEANS = ["true", "false"]
+SHOWN = ("segmented/points", "markers")
 
 
 def generate_launch_description() -> LaunchDescription:
@@ -56,6 +57,11 @@ def generate_launch_description() -> LaunchDescription:
             "rviz_config", default_value=str(CONFIG / "segment.rviz"), description="RViz file."
         ),
         DeclareLaunchArgument(
+            "fixed_frame",
+            default_value="",
+            description="RViz's fixed frame; empty: as in rviz_config.",
+        ),
+        DeclareLaunchArgument(
             "bag", default_value="", description="Bag to play, with /clock; empty: none."
         ),
     ]
@@ -71,7 +77,9 @@ def start(context: LaunchContext) -> list[Node | ExecuteProcess]:
     bag = value("bag")
     # A bag that is played carries its own time.
     clock = {"use_sim_time": value("use_sim_time") == "true" or bool(bag)}
-    clicks = value("click_topic").rstrip("/")
+    tapped = value("click_topic").rstrip("/")
+    clicks = [(f"/clicked_point{kind}", tapped + kind) for kind in ("", "/new", "/background")]
+    frame = ["-f", value("fixed_frame")] if value("fixed_frame") else []
     segmenter = Node(
         package="clickseg3d_ros",
         executable="segmenter_node",
@@ -79,19 +87,22 @@ def start(context: LaunchContext) -> list[Node | ExecuteProcess]:
         namespace=value("namespace"),
         # The file first, so that the arguments of the launch win.
         parameters=[ParameterFile(value("params_file")), clock | overrides(value)],
-        remappings=[
-            ("points", value("cloud_topic")),
-            *((f"/clicked_point{kind}", f"{clicks}{kind}") for kind in ("", "/new", "/background")),
-        ],
+        remappings=[("points", value("cloud_topic")), *clicks],
         output="screen",
         on_exit=Shutdown(reason="the segmenter ended"),
     )
     rviz = Node(
         package="rviz2",
         executable="rviz2",
-        arguments=["-d", value("rviz_config")],
+        namespace=value("namespace"),
+        arguments=["-d", value("rviz_config"), *frame],
         parameters=[clock],
-        remappings=[("/points", value("cloud_topic"))],
+        # The topics of segment.rviz, moved to where this node has them.
+        remappings=[
+            ("/points", value("cloud_topic")),
+            *clicks,
+            *((f"/clickseg3d/{name}", f"clickseg3d/{name}") for name in SHOWN),
+        ],
         condition=IfCondition(value("rviz")),
     )
     player = [ExecuteProcess(cmd=["ros2", "bag", "play", "--clock", "100", bag])] if bag else []

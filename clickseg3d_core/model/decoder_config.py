@@ -42,6 +42,8 @@ class DecoderConfig:
         dense_classes: An object's class is read from the voxels of its mask too (`model.heads`),
             not from the clicks alone.
         fourier_encoding: Fourier features of voxel-to-click offsets; off leaves radial terms.
+        background_clicks: "carve": a background click only takes away, and only where it is nearer
+            than the object's own clicks, see `model.carving`. "free": what the network makes of it.
         background: What becomes of a point that no clicked object claims. The paper's argmax gives
             every point to somebody ("argmax"). "threshold" calls a point background where every
             object's mask probability is below one half, which is the cut that the binary
@@ -70,6 +72,7 @@ class DecoderConfig:
     coarse_masks: bool = True
     dense_classes: bool = True
     fourier_encoding: bool = True
+    background_clicks: Literal["carve", "free"] = "carve"
     background: Literal["threshold", "argmax"] = "threshold"
     background_logit: float = 0.0
 

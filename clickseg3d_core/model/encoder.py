@@ -6,6 +6,7 @@ Wu et al., "Point Transformer V3: Simpler, Faster, Stronger", CVPR 2024.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from itertools import pairwise
 from typing import Literal
 
@@ -18,6 +19,7 @@ from clickseg3d_core.model.grid import EncoderLevel, VoxelBatch
 from clickseg3d_core.model.levels import Level, build_levels
 from clickseg3d_core.model.patches import Padding, PatchPlan
 from clickseg3d_core.model.pooling import BatchNorm, GridPooling, GridUnpooling
+from clickseg3d_core.model.recompute import recomputed
 from clickseg3d_core.model.serialization import CURVES
 from clickseg3d_core.model.sparse_conv import SubmanifoldConv3d
 
@@ -132,12 +134,17 @@ class Stem(nn.Module):
 
 
 class Stage(nn.Module):
-    """The blocks of one level on one side of the U-Net."""
+    """The blocks of one level on one side of the U-Net.
+
+    Attributes:
+        recompute: Save memory in training: transformer blocks keep no activations.
+    """
 
     def __init__(
         self, config: EncoderConfig, channels: int, heads: int, drop_rates: list[float]
     ) -> None:
         super().__init__()
+        self.recompute = False
         self.blocks = nn.ModuleList(
             TransformerBlock(channels, heads, config.mlp_ratio, rate)
             if config.backbone == "ptv3"
@@ -157,7 +164,8 @@ class Stage(nn.Module):
         """Refine (V, C) features; `skip` goes to the first block only."""
         for index, block in enumerate(self.blocks):
             if isinstance(block, TransformerBlock):
-                features = block(
+                saving = self.recompute and torch.is_grad_enabled()
+                features = (partial(recomputed, block) if saving else block)(
                     features,
                     level,
                     plans[index % len(plans)],
@@ -202,6 +210,12 @@ class PointEncoder(nn.Module):
             Stage(config, dec[s], config.dec_heads[s], rates[s][::-1]) for s in range(stages - 1)
         )
         self.out_channels: tuple[int, ...] = dec[::-1]
+
+    def recompute(self, saving: bool) -> None:
+        """Whether training saves memory by computing transformer blocks twice."""
+        for stage in (*self.encoder, *self.decoder):
+            assert isinstance(stage, Stage)
+            stage.recompute = saving
 
     def build_levels(self, grid: VoxelBatch) -> tuple[Level, ...]:
         """Compute what depends on voxel positions only, finest level first.

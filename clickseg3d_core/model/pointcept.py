@@ -42,11 +42,13 @@ class LoadReport:
         loaded: Number of entries read into the encoder.
         missing: Entries of the encoder that the checkpoint lacks; they keep their values.
         unexpected: Entries of the checkpoint that the encoder has no place for.
+        misfits: Entries of another shape than the encoder's, which keeps its own values.
     """
 
     loaded: int
     missing: tuple[str, ...]
     unexpected: tuple[str, ...]
+    misfits: tuple[str, ...] = ()
 
 
 def read_pointcept_file(path: Path) -> dict[str, Tensor]:
@@ -72,8 +74,10 @@ def read_pointcept_file(path: Path) -> dict[str, Tensor]:
     return _tensors(content, str(path))
 
 
-def load_pointcept_state(encoder: PointEncoder, state: Mapping[str, object]) -> LoadReport:
-    """Copy official weights into an encoder of the same shape.
+def load_pointcept_state(
+    encoder: PointEncoder, state: Mapping[str, object], *, partly: bool = False
+) -> LoadReport:
+    """Copy official weights into an encoder of the same shape, or of one that agrees in parts.
 
     Names may be wrapped in "module." and "backbone.", and the mapping in {"state_dict": ...}.
     Convolution weights may be in the layout of spconv 2, (out, k, k, k, in), or of spconv 1,
@@ -82,6 +86,7 @@ def load_pointcept_state(encoder: PointEncoder, state: Mapping[str, object]) -> 
     Args:
         encoder: Receives the weights; it is left as it was if an error is raised.
         state: The checkpoint.
+        partly: Leave out entries of another shape, to go on training with the rest.
 
     Returns:
         How many entries were read, and which had no counterpart.
@@ -92,10 +97,13 @@ def load_pointcept_state(encoder: PointEncoder, state: Mapping[str, object]) -> 
     own = encoder.state_dict()
     converted: dict[str, Tensor] = {}
     unexpected: list[str] = []
+    misfits: list[str] = []
     for name, value in _tensors(state, "the checkpoint").items():
         target = pointcept_name(name)
         if target is None or target not in own:
             unexpected.append(name)
+        elif partly and not _fits(value, own[target]):
+            misfits.append(name)
         else:
             converted[target] = _fitted(name, value, own[target])
     if not converted:
@@ -105,7 +113,12 @@ def load_pointcept_state(encoder: PointEncoder, state: Mapping[str, object]) -> 
         )
     encoder.load_state_dict(converted, strict=False)
     missing = tuple(name for name in own if name not in converted)
-    return LoadReport(loaded=len(converted), missing=missing, unexpected=tuple(unexpected))
+    return LoadReport(
+        loaded=len(converted),
+        missing=missing,
+        unexpected=tuple(unexpected),
+        misfits=tuple(misfits),
+    )
 
 
 def pointcept_name(name: str) -> str | None:
@@ -140,6 +153,11 @@ def _tensors(content: object, source: str) -> dict[str, Tensor]:
             f"{type(content).__name__} without any"
         )
     return tensors
+
+
+def _fits(value: Tensor, own: Tensor) -> bool:
+    fitted = _own_layout(value, own) if value.ndim == 5 else value
+    return fitted is not None and fitted.shape == own.shape
 
 
 def _fitted(name: str, value: Tensor, own: Tensor) -> Tensor:

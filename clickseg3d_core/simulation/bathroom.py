@@ -31,7 +31,7 @@ def bathtub(rng: Rng) -> Item:
     else:
         outline = _superellipse(x, y, round_)
         rim, foot = np.column_stack([outline, np.full(32, z)]), np.zeros((32, 3))
-        foot[:, :2], foot[:, 2] = outline * 0.8, 0.02
+        foot[:, :2], foot[:, 2] = outline * 0.8, 0.0
     floor = np.tile([[0.0, 0.0, z * 0.2]], (32, 1))
     stack = np.concatenate([foot, rim, rings.reshape(-1, 3), floor])
     body = from_arrays(stack, shapes.grid_faces(6, 32, wrap=True))

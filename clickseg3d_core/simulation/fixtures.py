@@ -55,7 +55,8 @@ def window(rng: Rng) -> Item:
     ]
     for k in range(int(rng.integers(0, 3))):
         parts.append(shapes.box(0.05, 0.05, h).moved(w * ((k + 1) / 3 - 0.5), -0.03, 0))
-    parts.append(shapes.box(w + 0.1, rng.uniform(0.08, 0.25), 0.03).moved(0, -0.06, -0.03))
+    sill = rng.uniform(0.08, 0.25)
+    parts.append(shapes.box(w + 0.1, sill, 0.03).moved(0, -sill / 2, -0.03))
     pane = paint.plain(np.ones(3) * rng.uniform(0.6, 1.0), dropout=rng.uniform(0.3, 0.95))
     return Item(mesh=merge(parts), classes=("window",), materials=(paint.coating(rng), pane))
 

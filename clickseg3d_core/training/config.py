@@ -26,18 +26,22 @@ class TrainConfig:
         steps: Optimizer steps.
         batch_size: Scenes per step and process.
         max_voxels: Voxels of a scene at most; larger ones are cropped around a random point.
-        voxel_range: Factor on the automatic voxel size, drawn per sample.
+        voxel_size: Metres; None chooses it for each scene, as at inference.
+        voxel_range: Factor on the voxel size, drawn per sample.
         learning_rate: Peak of the one-cycle schedule.
+        backbone_rate: Factor on the learning rate for the backbone; below 1 for one that is
+            trained already.
         warmup: Fraction of the steps spent rising to the peak.
         weight_decay: AdamW weight decay.
         clip_norm: Gradient norm at most.
         freeze_norm: Step from which batch normalization uses its running statistics in training as
             it does at inference. With one crop a step, a network that is trained on each crop's
             own statistics is another at inference: a fixed norm from some step on closes the gap.
+        recompute: Save memory: transformer blocks of the backbone are computed twice.
         ema: Decay of the moving average of weights, which is what checkpoints hold.
         precision: "auto" takes bfloat16 where the hardware has it, else float32.
         accelerator: "auto", "cpu" or "cuda".
-        devices: Processes on this machine.
+        devices: Processes on this machine; under torchrun as many as it starts.
         workers: Loader processes; 0 loads in the training process.
         threads: Torch threads on the CPU.
         seed: Seed of everything random.
@@ -55,12 +59,15 @@ class TrainConfig:
     steps: int = 10_000
     batch_size: int = 1
     max_voxels: int = 12_000
+    voxel_size: float | None = None
     voxel_range: tuple[float, float] = (0.8, 1.8)
     learning_rate: float = 1e-3
+    backbone_rate: float = 1.0
     warmup: float = 0.05
     weight_decay: float = 0.05
     clip_norm: float = 1.0
     freeze_norm: int = 1_000_000_000
+    recompute: bool = False
     ema: float = 0.998
     precision: str = "auto"
     accelerator: str = "auto"
@@ -82,6 +89,10 @@ class TrainConfig:
                 raise ConfigError(f"{name} must be at least 1, got {getattr(self, name)}")
         if not 0.0 < self.voxel_range[0] <= self.voxel_range[1]:
             raise ConfigError(f"voxel_range must be low, high with 0 < low, got {self.voxel_range}")
+        if self.voxel_size is not None and not self.voxel_size > 0.0:
+            raise ConfigError(f"voxel_size must be above 0 m or null, got {self.voxel_size}")
+        if not self.backbone_rate > 0.0:
+            raise ConfigError(f"backbone_rate must be above 0, got {self.backbone_rate}")
         if self.accelerator not in ("auto", "cpu", "cuda"):
             raise ConfigError(f"accelerator must be auto, cpu or cuda, got {self.accelerator!r}")
         if not 0.0 <= self.ema < 1.0:

@@ -87,15 +87,23 @@ def _launch(config: TrainConfig) -> Fabric:
     precision: Any = config.precision
     if precision == "auto":
         precision = "bf16-mixed" if on_cuda and torch.cuda.is_bf16_supported() else "32-true"
-    several = config.devices > 1 or int(os.environ.get("WORLD_SIZE", "1")) > 1
+    devices, machines = _processes(config)
     try:
         fabric = Fabric(
             accelerator="cuda" if on_cuda else "cpu",
-            devices=config.devices,
+            devices=devices,
+            num_nodes=machines,
             precision=precision,
-            strategy=DDPStrategy(find_unused_parameters=True) if several else "auto",
+            strategy=DDPStrategy(find_unused_parameters=True) if devices * machines > 1 else "auto",
         )
     except ValueError as error:
         raise ConfigError(f"precision or devices do not fit: {error}") from error
     fabric.launch()
     return fabric
+
+
+def _processes(config: TrainConfig) -> tuple[int, int]:
+    """Processes per machine, and machines; torchrun tells both."""
+    world = int(os.environ.get("WORLD_SIZE", config.devices))
+    local = int(os.environ.get("LOCAL_WORLD_SIZE", world))
+    return local, max(world // local, 1)

@@ -10,15 +10,34 @@ from torch import nn
 
 from clickseg3d_core.training.config import TrainConfig
 
+_NOT_DECAYED = ("prototypes", "role", "background")
+"""Learned vectors, which are no maps."""
 
-def parameter_groups(net: nn.Module, weight_decay: float) -> list[dict[str, Any]]:
-    """Weight decay for matrices and kernels, none for biases, norms and prototypes."""
-    named = list(net.named_parameters())
-    decayed = [p for n, p in named if p.dim() > 1 and "prototypes" not in n and "role" not in n]
-    rest = [p for n, p in named if not (p.dim() > 1 and "prototypes" not in n and "role" not in n)]
+
+def parameter_groups(
+    net: nn.Module, weight_decay: float, backbone_rate: float = 1.0
+) -> list[dict[str, Any]]:
+    """Weight decay for matrices and kernels, none for biases, norms and learned vectors.
+
+    Args:
+        net: With its backbone as `encoder`.
+        weight_decay: Of matrices and kernels.
+        backbone_rate: Factor on the learning rate of the backbone, in groups of its own unless 1.
+
+    Returns:
+        Groups with `params`, `weight_decay` and `rate`, the factor on the learning rate.
+    """
+    parts: dict[tuple[float, float], list[nn.Parameter]] = {}
+    rates = {backbone_rate, 1.0}
+    for rate in sorted(rates, reverse=True):
+        parts |= {(rate, weight_decay): [], (rate, 0.0): []}
+    for name, parameter in net.named_parameters():
+        is_map = parameter.dim() > 1 and not any(word in name for word in _NOT_DECAYED)
+        rate = backbone_rate if "encoder." in name else 1.0
+        parts[rate, weight_decay if is_map else 0.0].append(parameter)
     return [
-        {"params": decayed, "weight_decay": weight_decay},
-        {"params": rest, "weight_decay": 0.0},
+        {"params": params, "weight_decay": decay, "rate": rate}
+        for (rate, decay), params in parts.items()
     ]
 
 

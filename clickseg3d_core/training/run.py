@@ -65,10 +65,12 @@ class Run:
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(config.seed)
             self.net = _initial_net(config, model_config)
+            self.net.encoder.recompute(config.recompute)
             self.training_step = TrainingStep(self.net, config)
         self.average = copy.deepcopy(self.net).requires_grad_(False)
         self.optimizer = torch.optim.AdamW(
-            parameter_groups(self.training_step, config.weight_decay), lr=config.learning_rate
+            parameter_groups(self.training_step, config.weight_decay, config.backbone_rate),
+            lr=config.learning_rate,
         )
         self.module, self.fabric_optimizer = fabric.setup(self.training_step, self.optimizer)
         self.average.to(fabric.device)
@@ -143,7 +145,7 @@ class Run:
     def _train_step(self, samples: list[Sample]) -> dict[str, float]:
         rate = learning_rate(self.step, self.config)
         for group in self.optimizer.param_groups:
-            group["lr"] = rate
+            group["lr"] = rate * group.get("rate", 1.0)
         generator = torch.Generator().manual_seed(
             self.config.seed * 1_000_003
             + self.step * self.fabric.world_size
@@ -255,8 +257,15 @@ def _initial_net(config: TrainConfig, model_config: ModelConfig) -> ClickNet:
         other, _ = load_checkpoint(config.start_from)
         load_weights(net, other.state_dict(), str(config.start_from))
     if config.start_from_pointcept is not None:
-        report = load_pointcept_state(net.encoder, read_pointcept_file(config.start_from_pointcept))
-        logger.info("backbone from %s: %s", config.start_from_pointcept, report)
+        state = read_pointcept_file(config.start_from_pointcept)
+        report = load_pointcept_state(net.encoder, state, partly=True)
+        logger.info(
+            "backbone from %s: %d tensors read, %d kept as drawn, %d of them for their shape",
+            config.start_from_pointcept,
+            report.loaded,
+            len(report.missing),
+            len(report.misfits),
+        )
     return net
 
 

@@ -138,7 +138,8 @@ def make_sample(
         return None
     scene = augment(scene, config.augment, rng)
     xyz = scene.xyz.astype(np.float64)
-    size = automatic_voxel_size(xyz, target_voxels=target_voxels) * rng.uniform(*config.voxel_range)
+    size = config.voxel_size or automatic_voxel_size(xyz, target_voxels=target_voxels)
+    size *= rng.uniform(*config.voxel_range)
     xyz = xyz + rng.normal(0, rng.uniform(0, config.augment.jitter) * size, size=xyz.shape)
     keep = _crop(xyz, scene.instance, size, config.max_voxels, rng)
     cloud = PointCloud(xyz[keep], None if scene.rgb is None else scene.rgb[keep])

@@ -215,6 +215,26 @@ def test_dropped_rows_keep_the_mean_and_come_from_the_generator() -> None:
     assert drop_rows(branch, 0.25, False, None) is branch
 
 
+@pytest.mark.parametrize("backbone", ["ptv3", "sparse_unet"])
+def test_recomputed_blocks_have_the_same_gradients_and_draw_chance_once(backbone: str) -> None:
+    encoder = encoder_of(replace(SMALL, drop_path=0.4, backbone=backbone)).train()
+    coords = shell(300, 3)
+    grid = VoxelBatch(coords, torch.zeros(len(coords), dtype=torch.int64))
+    results = []
+    for saving in (False, True):
+        encoder.recompute(saving)
+        encoder.zero_grad()
+        generator = torch.Generator().manual_seed(5)
+        output = encoder(grid, features_of(coords), generator=generator)[-1].features
+        output.square().mean().backward()
+        gradients = [p.grad.clone() for p in encoder.parameters() if p.grad is not None]
+        results.append((output.detach(), gradients, torch.rand(3, generator=generator)))
+    assert torch.equal(results[0][0], results[1][0])
+    assert torch.equal(results[0][2], results[1][2])
+    for one, other in zip(results[0][1], results[1][1], strict=True):
+        assert torch.allclose(one, other, atol=1e-6)
+
+
 @pytest.mark.parametrize("counts", [[1], [31, 33], [64, 65, 3], [200, 7]])
 @pytest.mark.parametrize("padding", ["balanced", "borrow"])
 def test_patches_cover_each_cloud_and_never_mix_clouds(counts: list[int], padding: str) -> None:

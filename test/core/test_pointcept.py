@@ -1,3 +1,4 @@
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -96,6 +97,19 @@ def test_other_shape_raises_checkpoint_error_and_changes_nothing(state: dict[str
     with pytest.raises(CheckpointError, match=r"stem\.conv.*\(8, 5, 5, 5, 4\)"):
         load_pointcept_state(encoder, four_inputs)
     assert all(torch.equal(value, before[key]) for key, value in encoder.state_dict().items())
+
+
+def test_entries_of_another_shape_can_be_left_out(state: dict[str, Tensor]) -> None:
+    """The paper's size has a narrower coarsest level than the published weights."""
+    encoder = PointEncoder(replace(CONFIG, enc_channels=(8, 16, 32), enc_heads=(1, 2, 8)))
+    before = {name: tensor.clone() for name, tensor in encoder.state_dict().items()}
+    report = load_pointcept_state(encoder, state, partly=True)
+    own = encoder.state_dict()
+    same = [name for name in own if torch.equal(own[name], before[name])]
+    assert report.loaded + len(report.missing) == len(own)
+    assert any("enc2" in name for name in report.misfits)
+    assert not any("enc0" in name or "stem" in name for name in report.misfits)
+    assert set(same) >= {name for name in report.missing if name.endswith("weight")}
 
 
 @pytest.mark.parametrize(

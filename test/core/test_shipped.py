@@ -42,9 +42,10 @@ def test_every_object_of_the_demo_scan_with_one_click_each(shipped, scene, click
 
 
 def test_more_clicks_mend_the_answer(shipped, scene):
-    ious = np.mean([r.ious for r in evaluate_scene(shipped, scene, clicks=3)], axis=0)
-    assert ious[0] > 0.7
-    assert ious[0] < ious[1] < ious[2]
+    ious = np.array([r.ious for r in evaluate_scene(shipped, scene, clicks=3)])
+    assert ious[:, 0].mean() > 0.9
+    worst = ious[ious[:, 0] < np.median(ious[:, 0])]
+    assert worst[:, 2].mean() > worst[:, 0].mean()
 
 
 def test_shifting_the_cloud_changes_less_than_half_a_percent(shipped, scene, clicks):

@@ -13,7 +13,20 @@ import pytest
 from clickseg3d_core.classes import CLASS_IDS
 from clickseg3d_core.data.scene import Scene, load_scene
 from clickseg3d_core.errors import ConfigError, FileFormatError
-from clickseg3d_core.simulation import appearance, furniture, goods, shapes
+from clickseg3d_core.simulation import (
+    appearance,
+    appliances,
+    bathroom,
+    cabinets,
+    chairs,
+    cloths,
+    furniture,
+    goods,
+    layouts,
+    seating,
+    shapes,
+    tables,
+)
 from clickseg3d_core.simulation.class_map import our_class
 from clickseg3d_core.simulation.clutter import ClutterStyle, fill
 from clickseg3d_core.simulation.generate import (
@@ -24,7 +37,7 @@ from clickseg3d_core.simulation.generate import (
 )
 from clickseg3d_core.simulation.library import load_library
 from clickseg3d_core.simulation.lidar import Lidar, sweep
-from clickseg3d_core.simulation.mesh import Mesh, merge, rotation_x, surface_samples
+from clickseg3d_core.simulation.mesh import Mesh, merge, rotation_x, rotation_z, surface_samples
 from clickseg3d_core.simulation.objects import TABLE_OBJECTS, ObjectSource
 from clickseg3d_core.simulation.raycast import Caster
 from clickseg3d_core.simulation.reconstruction import (
@@ -45,6 +58,7 @@ from clickseg3d_core.simulation.roomscan import (
     simulate_room,
     walk_camera,
 )
+from clickseg3d_core.simulation.roomstock import WALL_THINGS, Maker
 from clickseg3d_core.simulation.scan import MIN_POINTS, finish, merge_voxels
 from clickseg3d_core.simulation.stacking import HeightMap, profile
 from clickseg3d_core.simulation.world import Item, Support, World, WorldBuilder
@@ -614,3 +628,89 @@ def test_room_scans_repeat_and_mostly_lack_the_ceiling() -> None:
     ceilings = [CLASS_IDS["ceiling"] in s.instance_class[1:] for s in scenes]
     assert sum(ceilings) <= 2
     assert all(len(s.xyz) <= 80_000 and np.isfinite(s.xyz).all() for s in scenes)
+
+
+ROOM_MAKERS = [
+    seating.chair, seating.table_chair, seating.sofa, seating.toilet, chairs.shell_chair,
+    chairs.plank_chair, chairs.folding_chair, chairs.lounge_chair, chairs.bench, chairs.bean_bag,
+    chairs.wing_chair, tables.side_table, tables.plain_desk, tables.corner_desk,
+    cabinets.nightstand, cabinets.bench_cabinet, cabinets.sideboard, cabinets.bookcase,
+    cabinets.wire_rack, cabinets.open_wardrobe, cabinets.glass_case, cabinets.locker,
+    appliances.fridge, appliances.stove, appliances.washer, appliances.microwave,
+    appliances.kettle, bathroom.bathtub, bathroom.vanity, cloths.heap, cloths.folded, cloths.sack,
+    cloths.shoes,
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("make", ROOM_MAKERS, ids=lambda make: make.__name__)
+def test_floor_makers_build_sound_items_of_furniture_size(make: Maker) -> None:
+    for seed in range(12):
+        item = make(np.random.default_rng(seed))
+        again = make(np.random.default_rng(seed))
+        assert np.isfinite(item.mesh.vertices).all()
+        np.testing.assert_array_equal(item.mesh.vertices, again.mesh.vertices)
+        assert set(item.classes) <= set(CLASS_IDS)
+        assert set(np.unique(item.mesh.part)) == set(range(len(item.classes)))
+        assert item.mesh.slot.min() >= 0
+        assert item.mesh.slot.max() < len(item.materials)
+        lowest = item.mesh.vertices[:, 2].min()
+        assert -0.02 < lowest < (0.5 if make is bathroom.vanity else 0.02)
+        assert 0.05 < item.mesh.extent.max() < 4.5
+
+
+@pytest.mark.parametrize("entry", WALL_THINGS, ids=lambda entry: entry[0].__name__)
+def test_wall_things_stay_before_the_wall(entry: tuple[Maker, float, float | None]) -> None:
+    for seed in range(12):
+        item = entry[0](np.random.default_rng(seed))
+        assert item.mesh.vertices[:, 1].max() < 0.02
+        assert set(np.unique(item.mesh.part)) == set(range(len(item.classes)))
+        assert item.mesh.slot.max() < len(item.materials)
+
+
+def test_chairs_are_pushed_under_tables() -> None:
+    pushed, clear = 0, 0
+    for seed in range(15):
+        table, *rest = layouts.dining(np.random.default_rng(seed), 4.0)
+        half = table.item.mesh.extent[:2] / 2
+        for piece in rest:
+            if piece.item.classes != ("chair",):
+                continue
+            seat = piece.item.mesh.turned(rotation_z(piece.yaw)).moved(*piece.place).vertices
+            under = (np.abs(seat[:, :2]) < half - 0.05).all(axis=1)
+            pushed, clear = pushed + under.any(), clear + (not under.any())
+            tops = seat[(np.abs(seat[:, :2]) < half * 0.6).all(axis=1), 2]
+            assert (tops < table.item.mesh.extent[2] + 0.02).all()
+    assert pushed > clear > 0
+
+
+@pytest.mark.parametrize("purpose", sorted(layouts.WALL_GROUPS))
+def test_groups_of_every_purpose_build(purpose: str) -> None:
+    makers = {*layouts.WALL_GROUPS[purpose], *layouts.FREE_GROUPS.get(purpose, ())}
+    for make in makers:
+        for seed in range(6):
+            group = make(np.random.default_rng(seed), 3.5)
+            assert group[0].owner is None
+            assert not group[0].hung
+            for index, piece in enumerate(group):
+                assert piece.owner is None or group[piece.owner].owner is None
+                assert piece.owner != index
+
+
+def test_rooms_repeat_and_differ_by_seed() -> None:
+    first, plan, floor = build_room(np.random.default_rng(5), ObjectSource())
+    again, _, _ = build_room(np.random.default_rng(5), ObjectSource())
+    other, _, _ = build_room(np.random.default_rng(6), ObjectSource())
+    np.testing.assert_array_equal(first.triangles, again.triangles)
+    assert first.triangles.shape != other.triangles.shape
+    assert floor.size == plan.size[:2]
+
+
+def test_rooms_vary_in_walls_and_hold_every_kind_of_furniture() -> None:
+    walls, classes = [], set()
+    for seed in range(18):
+        world, _, _ = build_room(np.random.default_rng(seed), ObjectSource())
+        walls.append(int((world.instance_class == CLASS_IDS["wall"]).sum()))
+        classes |= set(world.instance_class[1:].tolist())
+    assert min(walls) <= 4 < max(walls)
+    wanted = ("door", "window", "curtain", "picture", "counter", "sofa", "bed", "sink", "appliance")
+    assert {CLASS_IDS[name] for name in wanted} <= classes

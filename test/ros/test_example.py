@@ -33,3 +33,11 @@ def test_the_grasp_pipeline_follows_the_active_object(pipeline, user):
     user.wait(lambda: grasps[-1].pose.position.x > 0, "a grasp of the blue box")
     q = grasps[-1].pose.orientation
     assert math.hypot(q.x, q.y) == pytest.approx(0.0, abs=1e-6)  # from above
+
+
+def test_the_readme_shows_lines_of_the_example():
+    text = (PATH.parents[1] / "README.md").read_text()
+    shown = text.split("A grasp pipeline listens")[1].split("```python\n")[1].split("```")[0]
+    lines = {line.strip() for line in PATH.read_text().splitlines()}
+    assert len(shown.splitlines()) > 5
+    assert [line for line in shown.splitlines() if line.strip() not in lines] == []

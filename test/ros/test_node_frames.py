@@ -1,10 +1,14 @@
 """Clicks in other frames than the cloud's, over real TF."""
 
 import pytest
+from cloud_messages import msg_from_cloud
 from geometry_msgs.msg import TransformStamped
 from rcl_interfaces.msg import Log
 from rclpy.qos import DurabilityPolicy, QoSProfile
-from user import FRAME, RED, boxes_msg
+from rosgraph_msgs.msg import Clock
+from user import FRAME, RED, boxes_msg, two_boxes
+
+from clickseg3d_core import PointCloud
 
 pytest.importorskip("tf2_ros", reason="tf2_ros is not on PyPI; every ROS install has it")
 tf2_messages = pytest.importorskip("tf2_msgs.msg")
@@ -99,4 +103,88 @@ def test_without_a_transform_nothing_is_guessed(user, broadcast):
 def test_a_leading_slash_means_the_same_frame(user):
     user.hold(boxes_msg())
     user.click(RED, frame=f"/{FRAME}")
+    user.result({1})
+
+
+def seen_from(x: float, second: int):
+    """The boxes, seen by a camera that is x metres along the map's x axis."""
+    cloud = two_boxes()[0]
+    moved = PointCloud(cloud.xyz - (x, 0.0, 0.0), cloud.rgb)
+    return msg_from_cloud(moved, frame_id=FRAME, stamp=(second, 0))
+
+
+@pytest.fixture
+def moving(make_node, make_user):
+    """Starts a node in live mode that knows the map; gives a user and how to tell TF."""
+
+    def start(timeout):
+        make_node(session__mode="live", tf__fixed_frame="map", tf__timeout=timeout)
+        user = make_user()
+        user.connect()
+        publisher = user.node.create_publisher(tf2_messages.TFMessage, "/tf", 100)
+        user.wait(publisher.get_subscription_count, "the node to listen")
+
+        def tell(*transforms):
+            publisher.publish(tf2_messages.TFMessage(transforms=list(transforms)))
+
+        tell(camera_at(0.0, 9), camera_at(0.0, 10))
+        user.hold(seen_from(0.0, 10))
+        user.click(RED)
+        user.result({1})
+        return user, tell
+
+    return start
+
+
+def found_at(user, second):
+    """Where object 1 is in the cloud of a second, x in metres."""
+    heard = user.watch()["instances"]
+    user.wait(
+        lambda: heard and heard[-1].header.stamp.sec == second and heard[-1].instances,
+        f"the object in cloud {second}",
+    )
+    return heard[-1].instances[0].centroid.x
+
+
+def test_objects_stay_where_they_are_while_the_sensor_moves(moving):
+    user, tell = moving(timeout=20.0)
+    for second, x in ((11, 1.0), (12, -1.5)):  # farther than track.max_step
+        user.send_cloud(seen_from(x, second))
+        user.idle(0.2)
+        tell(camera_at(x, second))  # later than the cloud
+        assert found_at(user, second) == pytest.approx(-0.2 - x, abs=0.02)
+    assert user.status()["lost objects"] == ""
+
+
+def test_the_way_of_the_sensor_is_made_up_for_after_a_gap_in_tf(moving):
+    user, tell = moving(timeout=0.1)
+    user.send_cloud(seen_from(1.0, 11))
+    user.wait_status("lost objects", "1")
+    tell(camera_at(2.0, 12))
+    user.idle(0.2)
+    user.send_cloud(seen_from(2.0, 12))
+    assert found_at(user, 12) == pytest.approx(-2.2, abs=0.02)
+    user.wait(lambda: user.status()["lost objects"] == "", "the object to be found")
+
+
+def test_transforms_are_forgotten_when_time_goes_back(make_node, make_user):
+    make_node(use_sim_time=True, tf__timeout=0.2)
+    user = make_user()
+    user.connect()
+    clock = user.node.create_publisher(Clock, "/clock", 10)
+    transforms = user.node.create_publisher(tf2_messages.TFMessage, "/tf", 10)
+    for publisher in (clock, transforms):
+        user.wait(publisher.get_subscription_count, "the node to listen")
+    for second, x in ((100, 4.0), (5, 1.0)):  # a bag that begins again
+        now = Clock()
+        now.clock.sec = second
+        clock.publish(now)
+        user.wait(
+            lambda s=second: user.diagnostics and user.diagnostics[-1].header.stamp.sec == s,
+            f"the node's clock to show {second}",
+        )
+        transforms.publish(tf2_messages.TFMessage(transforms=[camera_at(x, second)]))
+        user.idle(0.2)
+    user.hold(boxes_msg(stamp=(5, 0)))
+    user.click(in_map(1.0), frame="map")
     user.result({1})

@@ -9,7 +9,9 @@ from geometry_msgs.msg import Point
 from std_msgs.msg import Header
 from user import BLUE, FRAME, RED, boxes_msg, iou, two_boxes
 
+from clickseg3d_core import FileFormatError
 from clickseg3d_core.session import ClickSession
+from clickseg3d_ros import saving
 from clickseg3d_ros.conversions import cloud_from_msg
 from clickseg3d_ros.msg import Click
 from clickseg3d_ros.srv import RemoveInstance, Segment, SelectInstance
@@ -169,6 +171,17 @@ def test_save_session_says_why_it_cannot(user, make_node, make_user, tmp_path):
     answer = other.call("save_session")
     assert not answer.success
     assert "cannot be written" in answer.message
+
+
+def test_a_session_that_cannot_be_saved_whole_leaves_nothing(clicked, tmp_path, monkeypatch):
+    def full(*arguments):
+        raise FileFormatError("the disk is full")
+
+    monkeypatch.setattr(saving, "write_cloud", full)
+    answer = clicked.call("save_session")
+    assert not answer.success
+    assert "disk is full" in answer.message
+    assert list((tmp_path / "sessions").iterdir()) == []
 
 
 # ---------------------------------------------------------------- ~/segment
