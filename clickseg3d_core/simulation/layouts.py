@@ -126,7 +126,7 @@ def kitchen(rng: Rng, room: float) -> Group:
         elif rng.random() < 0.75:
             above.append(backed(fit_width(same(rng), wide), x, 0.003, lift, hung=True))
         if piece.item.classes == ("counter",) and rng.random() < 0.4:
-            oven = appliances.microwave(rng)
+            oven = (appliances.microwave if rng.random() < 0.6 else appliances.kettle)(rng)
             y = -oven.mesh.extent[1] / 2 - 0.04
             place = np.array([x + rng.uniform(-0.3, 0.3) * max(wide - 0.6, 0), y, height])
             above.append(Piece(item=oven, place=place, owner=index))
