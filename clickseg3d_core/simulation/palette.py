@@ -35,11 +35,11 @@ def _pulled(material: Material, tone: FloatArray, strength: float) -> Material:
 def harmonized(world: World, rng: Rng) -> World:
     """Pull some materials of a world toward a few shared tones.
 
-    A third of the worlds stay as they are; in the others a random share of the materials takes
+    Nearly half of the worlds stay as they are; in the others a random share of the materials takes
     one of the tones, so that neighbors often have nearly the same color. Meshes with colors of
     their own (tints) keep them.
     """
-    if rng.random() < 0.33:
+    if rng.random() < 0.45:
         return world
     tones, share = _tones(rng), rng.uniform(0.2, 0.95)
     materials = tuple(

@@ -25,7 +25,7 @@ from clickseg3d_core.simulation.reconstruction import (
     surviving,
     voxel_graph,
 )
-from clickseg3d_core.simulation.rgbd import DepthCamera, View, look_at, shoot
+from clickseg3d_core.simulation.rgbd import DepthCamera, View, look_at, random_shift, shoot
 from clickseg3d_core.simulation.room import RoomPlan, build_room
 from clickseg3d_core.simulation.scan import finish, merge_voxels, subsample
 from clickseg3d_core.simulation.stacking import HeightMap
@@ -133,7 +133,7 @@ def walk_camera(rng: Rng) -> DepthCamera:
         width=176, height=132, field=rng.uniform(0.95, 1.2), near=0.35, far=rng.uniform(3.5, 6.0),
         noise=rng.uniform(0.4, 1.0), step=rng.uniform(0.0, 0.003), baseline=0.0,
         jitter=rng.uniform(0.1, 0.5), flying=rng.uniform(0.0, 0.06), grazing=rng.uniform(0.05, 0.2),
-        dropout=rng.uniform(0.0, 0.02),
+        dropout=rng.uniform(0.0, 0.02), shift=random_shift(rng, 1),
     )  # fmt: skip
 
 
@@ -214,7 +214,7 @@ def _single(
         noise=rng.uniform(0.5, 1.3), step=rng.uniform(0.001, 0.0032),
         window=int(rng.integers(0, 2)),
         jitter=rng.uniform(0.2, 0.8), flying=rng.uniform(0.0, 0.2), grazing=rng.uniform(0.05, 0.25),
-        dropout=rng.uniform(0.0, 0.03),
+        dropout=rng.uniform(0.0, 0.03), shift=random_shift(rng, 2),
     )  # fmt: skip
     most = -1
     for eye in walk_poses(plan, floor, walk, rng):

@@ -17,7 +17,7 @@ from clickseg3d_core.simulation.mesh import FloatArray, Mesh, merge
 from clickseg3d_core.simulation.objects import ObjectSource
 from clickseg3d_core.simulation.palette import harmonized
 from clickseg3d_core.simulation.raycast import Caster
-from clickseg3d_core.simulation.rgbd import DepthCamera, View, look_at, shoot
+from clickseg3d_core.simulation.rgbd import DepthCamera, View, look_at, random_shift, shoot
 from clickseg3d_core.simulation.scan import finish, merge_voxels, subsample
 from clickseg3d_core.simulation.world import Item, Support, World, WorldBuilder
 
@@ -123,7 +123,7 @@ def near_camera(rng: Rng) -> DepthCamera:
         width=416, height=312, field=rng.uniform(0.85, 1.1), near=0.3, far=rng.uniform(1.8, 4.0),
         noise=rng.uniform(0.5, 1.5), step=rng.uniform(0.0015, 0.0032) if structured else 0.0,
         baseline=0.075 if structured else 0.0, jitter=rng.uniform(0.2, 0.9),
-        window=int(rng.integers(0, 3)), flying=rng.uniform(0.0, 0.3),
+        window=int(rng.integers(0, 3)), flying=rng.uniform(0.0, 0.3), shift=random_shift(rng, 3),
         grazing=rng.uniform(0.05, 0.3), dropout=rng.uniform(0.0, 0.03),
     )  # fmt: skip
 

@@ -9,11 +9,13 @@ import pytest
 
 from clickseg3d_core.simulation import appearance as paint
 from clickseg3d_core.simulation import shapes
+from clickseg3d_core.simulation.deform import deformed
 from clickseg3d_core.simulation.light import Light, random_light, shade
 from clickseg3d_core.simulation.palette import harmonized
 from clickseg3d_core.simulation.patterns import PATTERNS, pattern_color
 from clickseg3d_core.simulation.raycast import Caster
-from clickseg3d_core.simulation.world import Item, World, WorldBuilder
+from clickseg3d_core.simulation.rgbd import DepthCamera, look_at, shoot
+from clickseg3d_core.simulation.world import Item, Support, World, WorldBuilder
 
 pytest.importorskip("embreex")
 
@@ -97,3 +99,34 @@ def test_shared_tones_bring_materials_closer() -> None:
     kept = sum(s == spread(world) for s in spreads)
     assert 3 <= kept <= 18
     assert np.mean(spreads) < 0.85 * spread(world)
+
+
+def test_a_shifted_color_image_moves_colors_but_not_depth() -> None:
+    world = floor_and_roof()
+    pose = look_at(np.array([3.0, 0.0, 3.0]), np.array([0.0, 0.0, 0.5]))
+    exact = DepthCamera(
+        width=40, height=30, noise=0.0, step=0.0, baseline=0.0, jitter=0.0, flying=0.0,
+        grazing=0.0, dropout=0.0, near=0.1, far=20.0,
+    )  # fmt: skip
+    one = shoot(Caster(world), exact, pose, np.random.default_rng(0))
+    two = shoot(Caster(world), replace(exact, shift=(0, 3)), pose, np.random.default_rng(0))
+    np.testing.assert_array_equal(one.points, two.points)
+    np.testing.assert_array_equal(one.face, two.face)
+    assert 0.0 < (one.color_face != two.color_face).mean() < 0.5
+    moved = np.linalg.norm(one.clean - two.clean, axis=1)
+    assert np.median(moved) > 0.05
+
+
+def test_deformed_things_keep_their_ground_and_about_their_size() -> None:
+    skin = (paint.plain(np.ones(3)),)
+    thing = Item(mesh=shapes.ellipsoid(0.2, 0.2, 0.3), classes=("box",), materials=skin)
+    extents = []
+    for seed in range(40):
+        changed = deformed(thing, np.random.default_rng(seed))
+        assert changed.mesh.vertices[:, 2].min() == pytest.approx(0.0, abs=1e-9)
+        extents.append(changed.mesh.extent / thing.mesh.extent)
+    assert np.min(extents) > 0.5
+    assert np.max(extents) < 2.0
+    assert np.std(extents) > 0.08
+    carrier = replace(thing, supports=(Support(center=(0, 0), size=(0.1, 0.1), z=0.3),))
+    assert deformed(carrier, np.random.default_rng(0)) is carrier
