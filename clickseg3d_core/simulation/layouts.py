@@ -125,7 +125,11 @@ def kitchen(rng: Rng, room: float) -> Group:
             above.append(backed(appliances.hood(rng), x, 0.003, lift + 0.1, hung=True))
         elif rng.random() < 0.75:
             above.append(backed(fit_width(same(rng), wide), x, 0.003, lift, hung=True))
-        if piece.item.classes == ("counter",) and rng.random() < 0.4:
+        if (
+            piece.item.classes[0] == "counter"
+            and "sink" not in piece.item.classes
+            and rng.random() < 0.4
+        ):
             oven = (appliances.microwave if rng.random() < 0.6 else appliances.kettle)(rng)
             y = -oven.mesh.extent[1] / 2 - 0.04
             place = np.array([x + rng.uniform(-0.3, 0.3) * max(wide - 0.6, 0), y, height])

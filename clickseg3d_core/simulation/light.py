@@ -134,11 +134,12 @@ def shade(
     albedo = world.albedo(points, face)
     directed = _directed(caster, points, world.normals[face], light, rng)
     brightness = light.ambient + (1.0 - light.ambient) * directed
-    brightness *= 0.8 / max(float(brightness.mean()), 1e-6)  # automatic exposure
     seeds = np.full(len(points), light.seed, dtype=np.uint32)
     slow = value_noise(points * 1.3, seeds) - 0.5
     brightness = brightness * (1.0 + 2.0 * light.patch * slow)
-    linear = albedo * brightness[:, None] * light.balance * light.exposure
+    linear = albedo * brightness[:, None] * light.balance
+    gain = (0.4 / max(float(linear.mean()), 1e-3)) ** 0.7  # automatic exposure
+    linear *= gain * light.exposure
     toned = 255.0 * np.clip(linear, 0.0, 1.0) ** light.gamma
     noise = rng.normal(0.0, light.noise, (len(points), 1)) * 0.8
     noise = noise + rng.normal(0.0, light.noise * 0.6, toned.shape)
