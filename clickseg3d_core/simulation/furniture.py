@@ -170,7 +170,12 @@ def counter(rng: Rng) -> Item:
     if rng.random() < 0.35:
         body = body.as_part(1) if split else body
         mesh = merge([body, shapes.box(x, y, slab).moved(0, 0, z - slab).painted(3)])
-        return Item(mesh=mesh, classes=names, materials=tuple(skins), supports=(_on_top(x, y, z),))
+        return Item(
+            mesh=mesh,
+            classes=("counter", "cabinet") if split else ("counter",),
+            materials=tuple(skins),
+            supports=(_on_top(x, y, z),),
+        )
     w, d, at = 0.5, y * 0.62, rng.uniform(-0.5, 0.5) * (x - 0.7)
     left, right = at - w / 2 + x / 2, x / 2 - at - w / 2
     top = [shapes.box(left, y, slab).moved((at - w / 2 - x / 2) / 2, 0, 0)]
