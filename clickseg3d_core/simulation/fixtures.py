@@ -268,7 +268,7 @@ def rug(rng: Rng) -> Item:
     """A thin carpet."""
     x, y = rng.uniform(0.5, 2.6), rng.uniform(0.4, 1.8)
     mesh = shapes.box(x, y, 0.012) if rng.random() < 0.75 else shapes.cylinder(y / 2, 0.012, 32)
-    return item(mesh, "floor", paint.fabric(rng))
+    return item(mesh, "floor", paint.carpet(rng) if rng.random() < 0.7 else paint.fabric(rng))
 
 
 def box_pile(rng: Rng) -> Item:

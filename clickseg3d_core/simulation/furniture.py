@@ -161,15 +161,20 @@ def shelf(rng: Rng) -> Item:
 
 
 def counter(rng: Rng) -> Item:
-    """A kitchen counter with doors and sometimes a sink (its own instance)."""
+    """A kitchen counter, sometimes with a sink; the cabinet below is mostly its own instance."""
     x, y, z = rng.uniform(1.0, 3.2), rng.uniform(0.55, 0.7), rng.uniform(0.85, 0.95)
     body = fronted_box(x, y * 0.95, z - 0.04, max(2, int(x / 0.55)), 1, rng)
     slab = 0.04
+    split = rng.random() < 0.75
     skins = [paint.wood(rng), paint.coating(rng), paint.metal(rng), paint.coating(rng)]
     if rng.random() < 0.35:
+        body = body.as_part(1) if split else body
         mesh = merge([body, shapes.box(x, y, slab).moved(0, 0, z - slab).painted(3)])
         return Item(
-            mesh=mesh, classes=("counter",), materials=tuple(skins), supports=(_on_top(x, y, z),)
+            mesh=mesh,
+            classes=("counter", "cabinet") if split else ("counter",),
+            materials=tuple(skins),
+            supports=(_on_top(x, y, z),),
         )
     w, d, at = 0.5, y * 0.62, rng.uniform(-0.5, 0.5) * (x - 0.7)
     left, right = at - w / 2 + x / 2, x / 2 - at - w / 2
@@ -178,9 +183,11 @@ def counter(rng: Rng) -> Item:
     top += [shapes.box(w, (y - d) / 2, slab).moved(at, s * (y + d) / 4, 0) for s in (-1, 1)]
     basin = basin_mesh(w, d, 0.16).moved(at, 0, z - 0.16).as_part(1).painted(4)
     tap = faucet(0.25).moved(at, d / 2 + 0.03, z).as_part(1).painted(4)
+    body = body.scaled(1, 1, (z - 0.18) / (z - 0.04))
+    names = ("counter", "sink", "cabinet") if split else ("counter", "sink")
     mesh = merge(
         [
-            body.scaled(1, 1, (z - 0.18) / (z - 0.04)),
+            body.as_part(2) if split else body,
             *[m.moved(0, 0, z - slab).painted(3) for m in top],
             basin,
             tap,
@@ -190,7 +197,7 @@ def counter(rng: Rng) -> Item:
     middle = (at - w / 2 - x / 2) / 2 if left > right else (at + w / 2 + x / 2) / 2
     place = Support(center=(middle, 0), size=(wide * 0.94, y * 0.85), z=z, clearance=0.5)
     skins.append(paint.metal(rng) if rng.random() < 0.6 else paint.plain(paint.pale(rng)))
-    return Item(mesh=mesh, classes=("counter", "sink"), materials=tuple(skins), supports=(place,))
+    return Item(mesh=mesh, classes=names, materials=tuple(skins), supports=(place,))
 
 
 def basin_mesh(x: float, y: float, depth: float) -> Mesh:

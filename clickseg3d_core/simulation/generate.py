@@ -44,7 +44,7 @@ class SimulationConfig:
     scenes: int
     seed: int = 0
     kinds: tuple[str, ...] = KINDS
-    weights: tuple[float, ...] = (0.45, 0.4, 0.15)
+    weights: tuple[float, ...] = (0.5, 0.3, 0.2)
     meshes: Path | None = None
     unseen_worlds: tuple[Path, ...] = ()
     worlds: tuple[Path, ...] = ()

@@ -9,6 +9,7 @@ from clickseg3d_core.simulation import (
     bathroom,
     cabinets,
     chairs,
+    couches,
     fixtures,
     furniture,
     gadgets,
@@ -124,8 +125,12 @@ def kitchen(rng: Rng, room: float) -> Group:
             above.append(backed(appliances.hood(rng), x, 0.003, lift + 0.1, hung=True))
         elif rng.random() < 0.75:
             above.append(backed(fit_width(same(rng), wide), x, 0.003, lift, hung=True))
-        if piece.item.classes == ("counter",) and rng.random() < 0.4:
-            oven = appliances.microwave(rng)
+        if (
+            piece.item.classes[0] == "counter"
+            and "sink" not in piece.item.classes
+            and rng.random() < 0.4
+        ):
+            oven = (appliances.microwave if rng.random() < 0.6 else appliances.kettle)(rng)
             y = -oven.mesh.extent[1] / 2 - 0.04
             place = np.array([x + rng.uniform(-0.3, 0.3) * max(wide - 0.6, 0), y, height])
             above.append(Piece(item=oven, place=place, owner=index))
@@ -168,7 +173,7 @@ def tub(rng: Rng, room: float) -> Group:
 
 def sleeping(rng: Rng, room: float) -> Group:
     """A bed with its head to the wall between nightstands that carry lamps."""
-    bed = furniture.bed(rng)
+    bed = furniture.bed(rng) if rng.random() < 0.45 else couches.any_bed(rng)
     group = [backed(bed, 0.0)]
     make = alike(cabinets.nightstand, rng)
     for side in (-1, 1):
@@ -190,7 +195,7 @@ def sleeping(rng: Rng, room: float) -> Group:
 
 def lounge(rng: Rng, room: float) -> Group:
     """A sofa at the wall with a low table before it, armchairs beside it, a rug below."""
-    sofa = seating.sofa(rng)
+    sofa = seating.sofa(rng) if rng.random() < 0.4 else couches.any_sofa(rng)
     front = float(sofa.mesh.extent[1])
     group = [backed(sofa, 0.0, rng.uniform(0.01, 0.15))]
     table = furniture.table(rng, low=True)

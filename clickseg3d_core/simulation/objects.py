@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from clickseg3d_core.simulation import gadgets, goods, tableware
+from clickseg3d_core.simulation.deform import deformed
 from clickseg3d_core.simulation.library import MeshLibrary
 from clickseg3d_core.simulation.world import Item
 
@@ -76,6 +77,10 @@ class ObjectSource:
     library: MeshLibrary | None = None
 
     def _drawn(self, rng: np.random.Generator, group: tuple[Maker, ...] | None) -> Item:
+        one = self._plain(rng, group)
+        return deformed(one, rng) if rng.random() < 0.4 else one
+
+    def _plain(self, rng: np.random.Generator, group: tuple[Maker, ...] | None) -> Item:
         if self.library is not None and rng.random() < 0.5:
             found = self.library.small_object(rng)
             if found is not None:
@@ -111,5 +116,5 @@ class ObjectSource:
             )  # fmt: skip
             found = self.library.draw(rng, classes, ("indoor",))
             if found is not None and found.mesh.extent[:2].max() < 3.2:
-                return found
+                return deformed(found, rng, strength=0.6) if rng.random() < 0.5 else found
         return table_object(rng)

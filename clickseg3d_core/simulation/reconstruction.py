@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 from scipy import ndimage, sparse
 from scipy.spatial import cKDTree
 
-from clickseg3d_core.simulation.appearance import value_noise
 from clickseg3d_core.simulation.mesh import FloatArray
+from clickseg3d_core.simulation.patterns import value_noise
 
 Rng = np.random.Generator
 _HALF = [

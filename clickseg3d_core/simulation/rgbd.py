@@ -29,6 +29,7 @@ class DepthCamera:
         flying: Probability that an edge pixel lands between foreground and background.
         grazing: Cosine of incidence under which returns begin to vanish.
         dropout: Probability that any pixel has no return.
+        shift: Rows and columns by which the color image is off.
     """
 
     width: int = 320
@@ -44,6 +45,7 @@ class DepthCamera:
     flying: float = 0.15
     grazing: float = 0.2
     dropout: float = 0.005
+    shift: tuple[int, int] = (0, 0)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
@@ -182,12 +184,31 @@ def shoot(caster: Caster, camera: DepthCamera, pose: FloatArray, rng: np.random.
     keep &= (face >= 0) & np.isfinite(shown) & (shown > camera.near) & (shown < camera.far)
     rows = np.flatnonzero(keep)
     noisy = _noisy_depth(camera, np.where(np.isfinite(shown), shown, 1.0), rng)[rows]
-    clean = pose[:3, 3] + unit[rows] * distance[rows, None]
+    seen = _color_pixels(camera, face, rows)
+    clean = pose[:3, 3] + unit[seen] * distance[seen, None]
     points = (rays[rows] * noisy[:, None]) @ pose[:3, :3].T + pose[:3, 3]
     pixel = np.stack([rows // camera.width, rows % camera.width], axis=1)
     return View(
-        points=points, clean=clean, face=depth_face[rows], color_face=face[rows], pixel=pixel
+        points=points, clean=clean, face=depth_face[rows], color_face=face[seen], pixel=pixel
     )
+
+
+def _color_pixels(
+    camera: DepthCamera, face: NDArray[np.int64], rows: NDArray[np.int64]
+) -> NDArray[np.int64]:
+    """Pixels that give the colors of depth pixels `rows`; own ones where nothing is."""
+    row = np.clip(rows // camera.width + camera.shift[0], 0, camera.height - 1)
+    column = np.clip(rows % camera.width + camera.shift[1], 0, camera.width - 1)
+    other = row * camera.width + column
+    return np.where(face[other] >= 0, other, rows)
+
+
+def random_shift(rng: np.random.Generator, most: int) -> tuple[int, int]:
+    """Draw by how many rows and columns a color image is off, at most `most`; half are exact."""
+    if rng.random() < 0.5:
+        return (0, 0)
+    row, column = rng.integers(-most, most + 1, 2).tolist()
+    return (int(row), int(column))
 
 
 def _returns(

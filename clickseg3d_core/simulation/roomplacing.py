@@ -8,13 +8,14 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from clickseg3d_core.simulation import appearance as paint
+from clickseg3d_core.simulation.bookrows import shelved
 from clickseg3d_core.simulation.clutter import ClutterStyle, fill, random_style
 from clickseg3d_core.simulation.grouping import Group, Piece, at
 from clickseg3d_core.simulation.mesh import FloatArray, Mesh, rotation_z
 from clickseg3d_core.simulation.objects import ObjectSource
 from clickseg3d_core.simulation.roomstock import Maker, books, soft_thing
 from clickseg3d_core.simulation.stacking import HeightMap, Profile, profile
-from clickseg3d_core.simulation.world import Item, WorldBuilder
+from clickseg3d_core.simulation.world import Item, Support, WorldBuilder
 
 Rng = np.random.Generator
 CELL = 0.05
@@ -158,7 +159,11 @@ class RoomBuilder:
             "cabinet": self.source.shelf,
             "table": self.source.desk if self.plan.purpose == "office" else self.source.any_object,
         }.get(name, self.source.any_object)  # fmt: skip
+        library = name == "shelf" and self.rng.random() < 0.45
         for support in item.supports:
+            if library and self.rng.random() < 0.8:
+                self._shelve(item, support, place, yaw)
+                continue
             room = support.size[0] * support.size[1]
             busy = self.plan.clutter * (0.4 if name in ("bed", "sofa", "chair") else 1.0)
             if self.rng.random() > (0.05 if name == "chair" else 0.25) + 0.7 * busy:
@@ -174,6 +179,12 @@ class RoomBuilder:
             frame = (place, yaw)
             one = _echoed(one, item.materials[0])
             fill(self.builder, support, frame, one, self.rng, style, cell=0.015, taken=taken)
+
+    def _shelve(self, item: Item, support: Support, place: FloatArray, yaw: float) -> None:
+        """Put rows of books on one board of a shelf."""
+        for row, spot in shelved(support, self.rng):
+            row = echo(row, item.materials[0], self.rng) if self.rng.random() < 0.2 else row
+            self.builder.add(row, place + rotation_z(yaw) @ np.array(spot), yaw)
 
     def _colored(self, item: Item, *, hung: bool) -> Item:
         """The item, now and then in the color of the wall or floor behind it."""

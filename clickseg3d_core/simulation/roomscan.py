@@ -14,6 +14,7 @@ from clickseg3d_core.simulation.lidar import Lidar, sweep
 from clickseg3d_core.simulation.light import random_light, shade
 from clickseg3d_core.simulation.mesh import FloatArray, rotation_x, rotation_y, rotation_z
 from clickseg3d_core.simulation.objects import ObjectSource
+from clickseg3d_core.simulation.palette import harmonized
 from clickseg3d_core.simulation.raycast import Caster
 from clickseg3d_core.simulation.reconstruction import (
     Fused,
@@ -24,7 +25,7 @@ from clickseg3d_core.simulation.reconstruction import (
     surviving,
     voxel_graph,
 )
-from clickseg3d_core.simulation.rgbd import DepthCamera, View, look_at, shoot
+from clickseg3d_core.simulation.rgbd import DepthCamera, View, look_at, random_shift, shoot
 from clickseg3d_core.simulation.room import RoomPlan, build_room
 from clickseg3d_core.simulation.scan import finish, merge_voxels, subsample
 from clickseg3d_core.simulation.stacking import HeightMap
@@ -132,7 +133,7 @@ def walk_camera(rng: Rng) -> DepthCamera:
         width=176, height=132, field=rng.uniform(0.95, 1.2), near=0.35, far=rng.uniform(3.5, 6.0),
         noise=rng.uniform(0.4, 1.0), step=rng.uniform(0.0, 0.003), baseline=0.0,
         jitter=rng.uniform(0.1, 0.5), flying=rng.uniform(0.0, 0.06), grazing=rng.uniform(0.05, 0.2),
-        dropout=rng.uniform(0.0, 0.02),
+        dropout=rng.uniform(0.0, 0.02), shift=random_shift(rng, 1),
     )  # fmt: skip
 
 
@@ -213,7 +214,7 @@ def _single(
         noise=rng.uniform(0.5, 1.3), step=rng.uniform(0.001, 0.0032),
         window=int(rng.integers(0, 2)),
         jitter=rng.uniform(0.2, 0.8), flying=rng.uniform(0.0, 0.2), grazing=rng.uniform(0.05, 0.25),
-        dropout=rng.uniform(0.0, 0.03),
+        dropout=rng.uniform(0.0, 0.03), shift=random_shift(rng, 2),
     )  # fmt: skip
     most = -1
     for eye in walk_poses(plan, floor, walk, rng):
@@ -263,7 +264,7 @@ def simulate_room(rng: Rng, library: MeshLibrary | None) -> Scene:
         A scene of at most 80,000 points, z up or in the camera's optical frame (meta "frame").
     """
     world, plan, floor = build_room(rng, ObjectSource(library))
-    return scan_room(world, plan, floor, rng)
+    return scan_room(harmonized(world, rng), plan, floor, rng)
 
 
 def scan_room(world: World, plan: RoomPlan, floor: HeightMap, rng: Rng) -> Scene:
@@ -288,7 +289,7 @@ def scan_room(world: World, plan: RoomPlan, floor: HeightMap, rng: Rng) -> Scene
         keep = keep[world.instance_class[instance[keep]] != _CEILING]
     rgb = None
     if rng.random() > (0.5 if meta["sensor"] == "lidar" else 0.06):
-        rgb = shade(world, clean[keep], color_face[keep], light, rng)
+        rgb = shade(world, clean[keep], color_face[keep], light, rng, caster=caster)
     return finish(world, points[keep], rgb, instance[keep], meta)
 
 
@@ -312,7 +313,7 @@ def _reconstruction(
     keep = keep[subsample(len(keep), 80_000, rng)]
     rgb = None
     if rng.random() > 0.06:
-        plain = shade(world, fused.clean, fused.color_face, light, rng)
+        plain = shade(world, fused.clean, fused.color_face, light, rng, caster=caster)
         rgb = fused_color(graph, fused, plain, faults)[keep]
     instance = annotated(graph, fused, faults, rng)[keep]
     points = melt(graph, fused, faults.melt)[keep]

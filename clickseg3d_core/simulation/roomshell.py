@@ -51,7 +51,7 @@ def wall_material(rng: Rng) -> paint.Material:
 def build_shell(builder: WorldBuilder, size: Size, rng: Rng) -> Shell:
     """Floor, four walls and a flat or sloped ceiling."""
     x, y, z = size
-    skin = paint.wood(rng) if rng.random() < 0.5 else paint.fabric(rng)
+    skin = paint.flooring(rng) if rng.random() < 0.85 else paint.fabric(rng)
     floor = builder.add(Item(mesh=shapes.panel(x, y), classes=("floor",), materials=(skin,)))
     white = paint.plain(paint.pale(rng))
     builder.add(Item(mesh=_ceiling(size, rng), classes=("ceiling",), materials=(white,)))

@@ -10,9 +10,11 @@ import numpy as np
 from clickseg3d_core.simulation import (
     appliances,
     bathroom,
+    bulky,
     cabinets,
     chairs,
     cloths,
+    couches,
     fixtures,
     furniture,
     gadgets,
@@ -52,7 +54,10 @@ def wall_pieces(purpose: str, source: ObjectSource) -> list[tuple[Maker, float]]
         (furniture.wardrobe, 0.4), (cabinets.sideboard, 0.6), (cabinets.bookcase, 0.6),
         (cabinets.wire_rack, 0.4), (cabinets.open_wardrobe, 0.4), (cabinets.glass_case, 0.25),
         (cabinets.locker, 0.4), (cabinets.nightstand, 0.3), (tables.side_table, 0.3),
-        (chairs.bench, 0.15), (fixtures.bin_, 0.5), (fixtures.box_pile, 0.4),
+        (chairs.bench, 0.15), (bulky.piano, 0.12), (bulky.bicycle, 0.12), (bulky.printer, 0.25),
+        (bulky.vacuum_cleaner, 0.1), (bulky.ladder, 0.15), (bulky.guitar, 0.1),
+        (bulky.arc_lamp, 0.15), (bulky.drying_rack, 0.12), (bulky.fan, 0.1),
+        (fixtures.bin_, 0.5), (fixtures.box_pile, 0.4),
         (seating.chair, 0.7), (_floor_plant, 0.5), (goods.backpack, 0.3), (fixtures.suitcase, 0.2),
         (source.indoor_furniture, 1.2 if source.library is not None else 0.0),
     ]  # fmt: skip
@@ -64,8 +69,18 @@ def wall_pieces(purpose: str, source: ObjectSource) -> list[tuple[Maker, float]]
             (furniture.shelf, 1.0),
             (furniture.wardrobe, 0.5),
         ],
-        "living": [(seating.sofa, 3.0), (furniture.table, 0.6), (furniture.cabinet, 1.0)],
-        "bedroom": [(furniture.bed, 2.0), (furniture.wardrobe, 1.0), (furniture.desk, 0.8)],
+        "living": [
+            (seating.sofa, 1.2),
+            (couches.any_sofa, 1.8),
+            (furniture.table, 0.6),
+            (furniture.cabinet, 1.0),
+        ],
+        "bedroom": [
+            (furniture.bed, 1.0),
+            (couches.any_bed, 1.0),
+            (furniture.wardrobe, 1.0),
+            (furniture.desk, 0.8),
+        ],
         "kitchen": [
             (furniture.counter, 3.0),
             (fixtures.appliance, 0.6),
@@ -104,9 +119,10 @@ def floor_pieces(source: ObjectSource) -> list[tuple[Maker, float]]:
     """Makers of furniture and things that stand free, with weights."""
     return [
         (furniture.table, 1.0), (tables.side_table, 0.7), (seating.chair, 3.0),
-        (lambda r: furniture.table(r, low=True), 1.5), (seating.sofa, 0.8),
+        (lambda r: furniture.table(r, low=True), 1.5), (seating.sofa, 0.4), (couches.any_sofa, 0.5),
         (chairs.bean_bag, 0.2), (fixtures.bin_, 0.6), (goods.backpack, 0.5),
-        (cloths.sack, 0.5), (cloths.heap, 0.4), (cloths.shoes, 0.2),
+        (bulky.stroller, 0.15), (bulky.bicycle, 0.1), (bulky.ladder, 0.1), (bulky.fan, 0.15),
+        (bulky.vacuum_cleaner, 0.1), (cloths.sack, 0.5), (cloths.heap, 0.4), (cloths.shoes, 0.2),
         (goods.cardboard, 1.0), (fixtures.suitcase, 0.4), (furniture.cabinet, 0.4),
         (goods.handbag, 0.4), (fixtures.box_pile, 0.4), (_floor_plant, 0.3),
         (source.any_object, 1.2), (furniture.desk, 0.5),

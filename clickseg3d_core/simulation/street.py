@@ -90,7 +90,7 @@ def scan_street(world: World, plan: StreetPlan, relief: Relief, rng: Rng) -> Sce
     points, clean, face, instance = points[keep], clean[keep], face[keep], instance[keep]
     rgb = None
     if not single or rng.random() < 0.2:
-        rgb = shade(world, clean, face, random_light(rng), rng)
+        rgb = shade(world, clean, face, random_light(rng), rng, caster=caster)
         rgb = _projected(rgb, points, world.instance_class[instance], rng)
         if rng.random() < 0.3:
             rgb = np.repeat(rgb.mean(axis=1, keepdims=True), 3, axis=1).astype(np.uint8)

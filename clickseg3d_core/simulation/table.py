@@ -15,8 +15,9 @@ from clickseg3d_core.simulation.library import MeshLibrary
 from clickseg3d_core.simulation.light import Light, random_light, shade
 from clickseg3d_core.simulation.mesh import FloatArray, Mesh, merge
 from clickseg3d_core.simulation.objects import ObjectSource
+from clickseg3d_core.simulation.palette import harmonized
 from clickseg3d_core.simulation.raycast import Caster
-from clickseg3d_core.simulation.rgbd import DepthCamera, View, look_at, shoot
+from clickseg3d_core.simulation.rgbd import DepthCamera, View, look_at, random_shift, shoot
 from clickseg3d_core.simulation.scan import finish, merge_voxels, subsample
 from clickseg3d_core.simulation.world import Item, Support, World, WorldBuilder
 
@@ -122,7 +123,7 @@ def near_camera(rng: Rng) -> DepthCamera:
         width=416, height=312, field=rng.uniform(0.85, 1.1), near=0.3, far=rng.uniform(1.8, 4.0),
         noise=rng.uniform(0.5, 1.5), step=rng.uniform(0.0015, 0.0032) if structured else 0.0,
         baseline=0.075 if structured else 0.0, jitter=rng.uniform(0.2, 0.9),
-        window=int(rng.integers(0, 3)), flying=rng.uniform(0.0, 0.3),
+        window=int(rng.integers(0, 3)), flying=rng.uniform(0.0, 0.3), shift=random_shift(rng, 3),
         grazing=rng.uniform(0.05, 0.3), dropout=rng.uniform(0.0, 0.03),
     )  # fmt: skip
 
@@ -151,11 +152,12 @@ def simulate_table(rng: Rng, library: MeshLibrary | None) -> Scene:
         A scene of at most 60,000 points, z up or in the camera's optical frame (meta "frame").
     """
     world, top = build_table(rng, ObjectSource(library))
+    world = harmonized(world, rng)
     caster, light, camera = Caster(world), random_light(rng), near_camera(rng)
     views = 1 if rng.random() < 0.75 else int(rng.integers(2, 6))
     poses = _poses(rng, np.array([0.0, 0.0, top.support.z]), views)
     shots = [_crop(world, shoot(caster, camera, pose, rng), top, rng) for pose in poses]
-    points, rgb, instance = _collect(world, shots, light, rng)
+    points, rgb, instance = _collect(caster, shots, light, rng)
     meta: dict[str, str | int | float] = {"kind": "table", "sensor": "rgbd", "views": views}
     meta["frame"] = "world"
     if views == 1 and rng.random() < 0.2:
@@ -165,16 +167,17 @@ def simulate_table(rng: Rng, library: MeshLibrary | None) -> Scene:
 
 
 def _collect(
-    world: World, shots: list[View], light: Light, rng: Rng
+    caster: Caster, shots: list[View], light: Light, rng: Rng
 ) -> tuple[FloatArray, np.ndarray, np.ndarray]:
     """Join shots, thin them, color them: (N, 3) points, (N, 3) uint8, (N,) int32 ids."""
     points = np.concatenate([s.points for s in shots])
     clean = np.concatenate([s.clean for s in shots])
     color_face = np.concatenate([s.color_face for s in shots])
+    world = caster.world
     instance = world.instance[np.concatenate([s.face for s in shots])]
     if len(shots) > 1:
         points, rows = merge_voxels(points, instance, rng.uniform(0.003, 0.006))
         clean, color_face, instance = clean[rows], color_face[rows], instance[rows]
     keep = subsample(len(points), int(rng.integers(25_000, 60_000)), rng)
-    rgb = shade(world, clean[keep], color_face[keep], light, rng)
+    rgb = shade(world, clean[keep], color_face[keep], light, rng, caster=caster)
     return points[keep], rgb, instance[keep]

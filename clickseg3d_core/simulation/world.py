@@ -9,8 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from clickseg3d_core.classes import CLASS_IDS
-from clickseg3d_core.simulation.appearance import PATTERNS, Material, pattern_color
+from clickseg3d_core.simulation.appearance import Material
 from clickseg3d_core.simulation.mesh import FloatArray, Mesh, merge, rotation_z
+from clickseg3d_core.simulation.patterns import PATTERNS, pattern_color
 
 _IDENTITY = np.eye(3)
 
