@@ -107,11 +107,11 @@ def storm(user: User, n: int, rounds: int) -> None:
     for _ in range(rounds):
         user.call("reset")
         user.show(make_cloud(n, rng))
-        known = user.count("clicks accepted")
+        known = user.clicks_heard
         for _ in range(STORM):
             user.click(somewhere_on_top(rng), "")
             user.idle(rng.uniform(0.01, 0.03))
-        user.until(lambda k=known: user.count("clicks accepted") == k + STORM, "all clicks")
+        user.until(lambda k=known: user.clicks_heard == k + STORM, "all clicks")
 
 
 def somewhere_on_top(rng: np.random.Generator) -> ArrayLike:
@@ -165,12 +165,12 @@ def memory(user: User, pid: int, count: int, n: int) -> dict[str, Any]:
         user.hold(messages[number % 4])
         if (number + 1) % max(count // 10, 1) == 0:
             over_clouds.append(resident_mb(pid))
-    known = user.count("clicks accepted")
+    known = user.clicks_heard
     for number in range(count):
         if number % SESSION == 0:
             user.call("reset")
         user.click(somewhere_on_top(rng), "/new" if number % 10 == 0 else "")
-        user.until(lambda k=known + number: user.count("clicks accepted") > k, "a click")
+        user.until(lambda k=known + number: user.clicks_heard > k, "a click")
         if (number + 1) % max(count // 10, 1) == 0:
             over_clicks.append(resident_mb(pid))
     return {
