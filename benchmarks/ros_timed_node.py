@@ -1,8 +1,9 @@
-"""The node, with a record of when its click callback begins and ends.
+"""The node, with a record of when its click callback and its encodings begin and end.
 
-    ros_timed_node.py TIMES.npy --ros-args ...
+    ros_timed_node.py TIMES.npz --ros-args ...
 
-TIMES.npy gets (K, 3) int64, nanoseconds since the epoch: stamp of the click, entry, exit.
+All times are nanoseconds since the epoch, int64: `clicks` (K, 3) stamp of the click, entry and exit
+of the callback; `encodings` (E, 2) begin and end.
 """
 
 from __future__ import annotations
@@ -13,25 +14,34 @@ from typing import Any
 
 import numpy as np
 
+from clickseg3d_ros.network_process import NetworkProcess, RemoteEncoding
 from clickseg3d_ros.segmenter_node import SegmenterNode, main
 
 
 def record(path: str) -> None:
     """Run the node until it is asked to end, then write the times."""
-    times: list[tuple[int, int, int]] = []
-    callback = SegmenterNode._on_point
+    clicks: list[tuple[int, int, int]] = []
+    encodings: list[tuple[int, int]] = []
+    callback, encode = SegmenterNode._on_point, NetworkProcess.encode
 
-    def timed(node: SegmenterNode, *arguments: Any) -> None:
+    def timed_callback(node: SegmenterNode, *arguments: Any) -> None:
         entry = time.time_ns()
         callback(node, *arguments)
         stamp = arguments[-1].header.stamp
-        times.append((stamp.sec * 10**9 + stamp.nanosec, entry, time.time_ns()))
+        clicks.append((stamp.sec * 10**9 + stamp.nanosec, entry, time.time_ns()))
 
-    SegmenterNode._on_point = timed  # type: ignore[method-assign]
+    def timed_encode(network: NetworkProcess, *arguments: Any) -> RemoteEncoding:
+        begin = time.time_ns()
+        encoding = encode(network, *arguments)
+        encodings.append((begin, time.time_ns()))
+        return encoding
+
+    SegmenterNode._on_point = timed_callback  # type: ignore[method-assign]
+    NetworkProcess.encode = timed_encode  # type: ignore[method-assign]
     try:
         main()
     finally:
-        np.save(path, np.array(times, np.int64))
+        np.savez(path, clicks=np.array(clicks, np.int64), encodings=np.array(encodings, np.int64))
 
 
 if __name__ == "__main__":

@@ -154,6 +154,11 @@ class User:
         """A counter of /diagnostics."""
         return int(self.status[name])
 
+    @property
+    def clicks_heard(self) -> int:
+        """Clicks that the node has taken or rejected."""
+        return self.count("clicks accepted") + self.count("clicks rejected")
+
     def has_objects(self, count: int, before: PointCloud2 | None) -> bool:
         """Whether a new segmented cloud and so many objects are there."""
         heard = self.instances

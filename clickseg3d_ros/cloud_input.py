@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from rclpy.clock import Clock, ClockType
 from rclpy.qos import QoSProfile, ReliabilityPolicy, qos_policy_name_from_kind
 from sensor_msgs.msg import PointCloud2
 
@@ -13,8 +12,6 @@ try:
     from rclpy.event_handler import SubscriptionEventCallbacks
 except ImportError:  # Humble
     from rclpy.qos_event import SubscriptionEventCallbacks
-
-_CHECK_PERIOD_S = 0.05
 
 
 class CloudInput:
@@ -33,14 +30,10 @@ class CloudInput:
         self._node = node
         self._on_cloud = on_cloud
         self._may_fall_back = reliability == "auto"
-        self._is_incompatible = False
-        self._timer: Any = None
         self.reliability = "best_effort" if reliability == "best_effort" else "reliable"
         self._subscription = self._subscribe()
-        if self._may_fall_back:
-            # Wall time: it must go on while a simulation is paused.
-            clock = Clock(clock_type=ClockType.STEADY_TIME)
-            self._timer = node.create_timer(_CHECK_PERIOD_S, self._check, clock=clock)
+        # An event callback may not destroy its own subscription; this one may.
+        self._fall_back_soon = node.create_guard_condition(self._fall_back)
 
     @property
     def topic(self) -> str:
@@ -49,7 +42,7 @@ class CloudInput:
 
     def close(self) -> None:
         """Stop listening."""
-        self._end_checks()
+        self._node.destroy_guard_condition(self._fall_back_soon)
         self._node.destroy_subscription(self._subscription)
 
     def _subscribe(self) -> Any:
@@ -66,25 +59,19 @@ class CloudInput:
         )
 
     def _on_incompatible(self, event: Any) -> None:
-        # An event callback may not destroy its own subscription; the timer does.
-        self._is_incompatible = True
         policy = qos_policy_name_from_kind(event.last_policy_kind)
         then = "subscribing again with best effort" if self._may_fall_back else "nothing arrives"
         self._node.get_logger().warning(
             f"a publisher of {self.topic} offers less than the {self.reliability} subscription "
             f"asks for ({policy}); {then}"
         )
+        if self._may_fall_back:
+            self._fall_back_soon.trigger()
 
-    def _check(self) -> None:
-        if not self._is_incompatible:
+    def _fall_back(self) -> None:
+        if self.reliability == "best_effort":
             return
-        self._end_checks()
         self._may_fall_back = False
         self._node.destroy_subscription(self._subscription)
         self.reliability = "best_effort"
         self._subscription = self._subscribe()
-
-    def _end_checks(self) -> None:
-        if self._timer is not None:
-            self._node.destroy_timer(self._timer)
-            self._timer = None
