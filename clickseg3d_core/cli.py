@@ -175,7 +175,8 @@ def train(
     with needing_train_packages():
         from clickseg3d_core.training.loop import train as run_training
 
-        with Progress(console=_console, transient=True) as progress:
+        others = os.environ.get("RANK", "0") != "0"  # of several processes the first one speaks
+        with Progress(console=_console, transient=True, disable=others) as progress:
             task = progress.add_task("training", total=None)
 
             def show(step: int, steps: int, means: dict[str, float]) -> None:
@@ -183,7 +184,8 @@ def train(
                 progress.update(task, completed=step, total=steps, description=text or "training")
 
             folder = run_training(config, overrides or [], output, resume, show)
-    _console.print(f"checkpoint in {folder}", markup=False)
+    if not others:
+        _console.print(f"checkpoint in {folder}", markup=False)
 
 
 @app.command()
