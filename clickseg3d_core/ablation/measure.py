@@ -14,6 +14,7 @@ from clickseg3d_core.errors import ConfigError
 from clickseg3d_core.evaluation.evaluate import Share, evaluate
 from clickseg3d_core.evaluation.methods import MethodConfig
 from clickseg3d_core.evaluation.protocol import protocol_named
+from clickseg3d_core.evaluation.results import RESULTS_FILE
 from clickseg3d_core.evaluation.work import Evaluation
 
 T = TypeVar("T")
@@ -69,6 +70,11 @@ def choose_episodes(folder: Path, settings: MeasureConfig) -> dict[str, EpisodeS
     return sets
 
 
+def is_measured(folder: Path) -> bool:
+    """Whether the folder of a row has the results of every protocol."""
+    return all((folder / name / RESULTS_FILE).exists() for name in PROTOCOLS)
+
+
 def measure(
     checkpoint: Path,
     sets: dict[str, EpisodeSet],
@@ -86,7 +92,7 @@ def measure(
     for name, protocol in PROTOCOLS.items():
         rules = replace(protocol_named(protocol), clicks=settings.clicks, voxel_size=None)
         evaluation = Evaluation(
-            method=MethodConfig(checkpoint=str(checkpoint)),
+            method=MethodConfig(checkpoint=str(checkpoint), device="auto"),
             data=sets[name],
             protocol=rules,
             about=about,

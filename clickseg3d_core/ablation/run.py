@@ -9,8 +9,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from clickseg3d_core.ablation.measure import MeasureConfig, choose_episodes, measure
-from clickseg3d_core.ablation.study import Row, Study, row_config, row_overrides
+from clickseg3d_core.ablation.measure import MeasureConfig, choose_episodes, is_measured, measure
+from clickseg3d_core.ablation.study import RUN, Row, Study, row_config, row_overrides
 from clickseg3d_core.ablation.table import write_tables
 from clickseg3d_core.atomic import replacing
 from clickseg3d_core.checkpoint import CONFIG_FILE, read_record
@@ -20,7 +20,6 @@ from clickseg3d_core.training.loop import train
 from clickseg3d_core.training.run import STATE_FILE
 
 ROWS = "rows"
-RUN = "run"
 _PLAN = "plan.json"
 
 Report = Callable[[str, int, int], None]
@@ -90,29 +89,31 @@ def run_study(
     sets = choose_episodes(budget.validation, budget.measure)
     for number, row in enumerate(rows, start=1):
         title = f"{number}/{len(rows)} {row.label}"
-        checkpoint = _trained(study, study.source(row), budget, output, title, report)
-        measure(
-            checkpoint,
-            sets,
-            budget.measure,
-            output / ROWS / row.name,
-            about={
-                "label": row.label,
-                "trained_on": budget.data.name,
-                "domain": "unstated",
-                "settings": row.numbers,
-            },
-            workers=workers,
-            progress=None if report is None else _told(report, f"{title}: measuring"),
-        )
+        folder = output / ROWS / row.name
+        checkpoint, is_new = _trained(study, study.source(row), budget, output, title, report)
+        if is_new or not is_measured(folder):
+            measure(
+                checkpoint,
+                sets,
+                budget.measure,
+                folder,
+                about={
+                    "label": row.label,
+                    "trained_on": budget.data.name,
+                    "domain": "unstated",
+                    "settings": row.numbers,
+                },
+                workers=workers,
+                progress=None if report is None else _told(report, f"{title}: measuring"),
+            )
         files = write_tables(study, output / ROWS, output, budget.measure.objects)
     return files
 
 
 def _trained(
     study: Study, row: Row, budget: Budget, output: Path, title: str, report: Report | None
-) -> Path:
-    """Checkpoint of a row, which is trained if it is not yet."""
+) -> tuple[Path, bool]:
+    """Checkpoint of a row, which is trained if it is not yet, and whether that was now."""
     path, config, model = row_config(study, row, budget.changes, budget.fixed)
     folder = output / ROWS / row.name
     training = {key: value for key, value in to_dict(config).items() if key != "output"}
@@ -120,15 +121,16 @@ def _trained(
     run = folder / RUN
     checkpoint = run / "checkpoint"
     if _steps_of(checkpoint) == config.steps:
-        return checkpoint
+        return checkpoint, False
     told = None if report is None else _told(report, f"{title}: training")
-    return train(
+    train(
         path,
         row_overrides(study, row, budget.changes, budget.fixed),
         run,
         resume=(run / STATE_FILE).exists(),
         progress=None if told is None else (lambda step, steps, _: told(step, steps)),
     )
+    return checkpoint, True
 
 
 def _steps_of(checkpoint: Path) -> object:

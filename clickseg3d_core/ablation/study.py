@@ -13,6 +13,9 @@ from clickseg3d_core.model.network import ModelConfig
 from clickseg3d_core.training.config import TrainConfig
 from clickseg3d_core.training.loop import read_config
 
+RUN = "run"
+"""Folder of a row's training, within the row's own."""
+
 _NAME = re.compile(r"[a-z0-9_]+")
 
 

@@ -10,12 +10,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from clickseg3d_core.ablation.study import Row, Study
+from clickseg3d_core.ablation.measure import is_measured
+from clickseg3d_core.ablation.study import RUN, Row, Study
 from clickseg3d_core.atomic import replacing
 from clickseg3d_core.evaluation.bootstrap import intervals
 from clickseg3d_core.evaluation.curves import curve_of, mean_iou_at
 from clickseg3d_core.evaluation.evaluate import TRACE_FILE
-from clickseg3d_core.evaluation.results import RESULTS_FILE, read_results
+from clickseg3d_core.evaluation.results import read_results
 from clickseg3d_core.evaluation.trace import read_trace
 from clickseg3d_core.report.markdown import number, table
 from clickseg3d_core.training.run import METRICS_FILE
@@ -75,9 +76,9 @@ def write_tables(study: Study, rows: Path, output: Path, objects: int) -> list[P
         The two files.
     """
     done = [
-        read_measurement(row, rows / row.name, rows / study.source(row).name / "run")
+        read_measurement(row, rows / row.name, rows / study.source(row).name / RUN)
         for row in study.rows
-        if all((rows / row.name / kind / RESULTS_FILE).exists() for kind in ("single", "multi"))
+        if is_measured(rows / row.name)
     ]
     reference = next((m for m in done if m.row.name == study.reference), None)
     done.sort(key=lambda m: m is not reference)
