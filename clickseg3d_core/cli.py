@@ -5,8 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
@@ -16,11 +15,13 @@ from rich.progress import Progress
 from rich.table import Table
 from rich.text import Text
 
+from clickseg3d_core.commands.ablate import ablate
 from clickseg3d_core.commands.convert import convert
 from clickseg3d_core.commands.evaluate import evaluate
+from clickseg3d_core.commands.packages import needing_train_packages
 from clickseg3d_core.commands.report import report
 from clickseg3d_core.commands.score import score
-from clickseg3d_core.errors import ClickError, ClickSegError, ConfigError, FileFormatError
+from clickseg3d_core.errors import ClickError, ClickSegError, FileFormatError
 
 if TYPE_CHECKING:
     from clickseg3d_core.demo.run import DemoReport
@@ -28,7 +29,6 @@ if TYPE_CHECKING:
 
 _ERROR_CODE = 2
 _DEFAULT_KINDS = ("room", "table", "street")
-_TRAIN_PACKAGES = {"trimesh", "embreex", "lightning_fabric"}
 
 app = typer.Typer(
     name="clickseg3d",
@@ -138,7 +138,7 @@ def simulate(
     workers: Annotated[int, typer.Option(min=1, help="Processes.")] = 1,
 ) -> None:
     """Make labelled training scans; scenes that are there already are kept."""
-    with _needing_train_packages():
+    with needing_train_packages():
         from clickseg3d_core.simulation.generate import SimulationConfig, generate
 
         names = tuple(kind.strip() for kind in kinds.split(",") if kind.strip())
@@ -172,10 +172,11 @@ def train(
 ) -> None:
     """Train a network."""
     logging.basicConfig(level=logging.INFO, format="%(message)s")
-    with _needing_train_packages():
+    with needing_train_packages():
         from clickseg3d_core.training.loop import train as run_training
 
-        with Progress(console=_console, transient=True) as progress:
+        others = os.environ.get("RANK", "0") != "0"  # of several processes the first one speaks
+        with Progress(console=_console, transient=True, disable=others) as progress:
             task = progress.add_task("training", total=None)
 
             def show(step: int, steps: int, means: dict[str, float]) -> None:
@@ -183,7 +184,8 @@ def train(
                 progress.update(task, completed=step, total=steps, description=text or "training")
 
             folder = run_training(config, overrides or [], output, resume, show)
-    _console.print(f"checkpoint in {folder}", markup=False)
+    if not others:
+        _console.print(f"checkpoint in {folder}", markup=False)
 
 
 @app.command()
@@ -202,6 +204,7 @@ app.command()(convert)
 app.command()(evaluate)
 app.command()(score)
 app.command()(report)
+app.command()(ablate)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -221,19 +224,6 @@ def main(arguments: Sequence[str] | None = None) -> None:
 def _fail(message: str) -> NoReturn:
     typer.echo(f"error: {' '.join(message.split())}", err=True)
     raise SystemExit(_ERROR_CODE) from None
-
-
-@contextmanager
-def _needing_train_packages() -> Iterator[None]:
-    """Turn a missing training package into a sentence that says how to get it."""
-    try:
-        yield
-    except ModuleNotFoundError as error:
-        if error.name not in _TRAIN_PACKAGES:
-            raise
-        raise ConfigError(
-            f"this needs the package {error.name}; `pip install 'clickseg3d[train]'`"
-        ) from error
 
 
 def _make_folder(folder: Path) -> None:

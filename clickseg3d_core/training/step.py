@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -171,10 +173,8 @@ class TrainingStep(nn.Module):
     ) -> NDArray[np.int64]:
         """(E, V) current answer of every episode: instance ids, 0 = background."""
         queries = self._queries(sample, episodes, paths)
-        training = self.net.training
-        self.net.eval()  # users correct what they would be shown
-        output = self.net.decode(memory, queries, last_only=True)[-1]
-        self.net.train(training)
+        with _as_shown_to_users(self.net):
+            output = self.net.decode(memory, queries, last_only=True)[-1]
         columns = int(queries.object_index.max()) + 1
         merged = merge_clicks(output.mask_logits.float(), queries.object_index, columns)
         owner, target = _columns(episodes)
@@ -222,6 +222,18 @@ class TrainingStep(nn.Module):
     ) -> dict[str, float]:
         merged = merge_clicks(mask_logits.float(), queries.object_index, len(targets.masks))
         return {"iou": float(mask_iou(merged, targets).mean()), "clicks": float(len(episodes.rows))}
+
+
+@contextmanager
+def _as_shown_to_users(net: nn.Module) -> Iterator[None]:
+    """The net in eval mode; afterwards each part is in its mode again."""
+    training = [module for module in net.modules() if module.training]
+    net.eval()
+    try:
+        yield
+    finally:
+        for module in training:
+            module.training = True
 
 
 def _columns(episodes: Episodes) -> tuple[NDArray[np.int64], NDArray[np.int64]]:

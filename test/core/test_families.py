@@ -27,6 +27,9 @@ from clickseg3d_core.training.baseline_losses import competition_loss
 from clickseg3d_core.training.episodes import ClickConfig, first_clicks
 from clickseg3d_core.training.loop import read_config, train
 from clickseg3d_core.training.losses import LossConfig, Targets
+from clickseg3d_core.training.optimization import freeze_norms
+from clickseg3d_core.training.samples import SampleStream
+from clickseg3d_core.training.step import Batch, TrainingStep
 from clickseg3d_core.voxels import voxelize
 
 FAMILIES = ("interobject3d", "agile3d")
@@ -272,6 +275,24 @@ def test_families_train_and_load(name, config_folder, tmp_path, two_boxes, tiny_
     log = yaml.safe_load((tmp_path / "run" / "metrics.jsonl").read_text().splitlines()[-1])
     assert math.isfinite(log["loss"])
     assert log["step"] == 2
+
+
+def test_frozen_norms_stay_frozen_while_users_correct(
+    tiny_config, config_folder, two_boxes, tmp_path
+):
+    """InterObject3D runs its backbone after the answers that users correct, too."""
+    save_scene(scene_of(two_boxes), tmp_path / "a.npz")
+    config = family_config(tiny_config, "interobject3d")
+    settings = [f"scenes={tmp_path}", "max_voxels=600", "clicks.correct=1.0"]
+    run, _ = read_config(config_folder / "train" / "interobject3d_plus.yaml", settings)
+    stream = SampleStream(run, config.inputs, config.target_voxels, with_paths=False)
+    step = TrainingStep(made(config), run).train()
+    freeze_norms(step.net)
+    before = {n: b.clone() for n, b in step.net.named_buffers() if "running" in n}
+    step(Batch(stream[0]), torch.Generator().manual_seed(0))
+    assert before
+    assert all(torch.equal(dict(step.net.named_buffers())[n], b) for n, b in before.items())
+    assert step.net.training
 
 
 def test_switches_of_another_family_raise_config_error(tiny_config):
