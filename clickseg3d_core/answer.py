@@ -81,12 +81,10 @@ def build_segmentation(
         )
     labels, probability = _voxel_labels(logits, object_ids)
     labels[rows] = clicks.object_ids
-    objects = len(object_ids)
-    own = expit(logits[:objects])
-    clicked_column = np.searchsorted(object_ids, clicks.object_ids)
-    for row, column, label in zip(rows, clicked_column, clicks.object_ids, strict=True):
-        if label != BACKGROUND_ID:
-            probability[row] = own[column, row]
+    on_object = clicks.object_ids != BACKGROUND_ID
+    clicked = rows[on_object]
+    columns = np.searchsorted(object_ids, clicks.object_ids[on_object])
+    probability[clicked] = expit(logits[columns, clicked])
     point_labels = _to_points(labels, grid, 0).astype(np.int32)
     point_probability = _to_points(probability, grid, 0.0).astype(np.float32)
     members = _members(point_labels, object_ids)

@@ -8,6 +8,9 @@ from scipy.spatial import ConvexHull, QhullError
 
 from clickseg3d_core.types import OrientedBox
 
+_ENOUGH = 1000
+"""Points that the polygon of extremes is chosen from."""
+
 
 def upright_box(xyz: NDArray[np.float64]) -> OrientedBox:
     """Smallest box around points among those whose third axis is the cloud's z.
@@ -59,7 +62,9 @@ def _outer(xy: NDArray[np.float64]) -> NDArray[np.float64]:
     """
     angles = np.linspace(0, 2 * np.pi, 16, endpoint=False)
     across = np.ascontiguousarray(xy.T)  # (2, N): long rows reduce many times faster
-    corners = xy[np.unique((np.stack([np.cos(angles), np.sin(angles)], 1) @ across).argmax(axis=1))]
+    few = slice(None, None, max(len(xy) // _ENOUGH, 1))  # any points of the cloud will do
+    reach = np.stack([np.cos(angles), np.sin(angles)], 1) @ across[:, few]
+    corners = xy[few][np.unique(reach.argmax(axis=1))]
     if len(corners) < 3:
         return xy
     order = np.argsort(np.arctan2(*(corners - corners.mean(axis=0)).T[::-1]))

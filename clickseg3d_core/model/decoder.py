@@ -255,7 +255,8 @@ class ClickDecoder(nn.Module):
         before = None
         if outputs and self.config.mask_bias:
             rows = level.finest_row if outputs[-1].rows is None else level.coarse
-            before = outputs[-1].mask_logits.detach()[:, rows].clamp(-_MASK_RANGE, _MASK_RANGE)
+            before = outputs[-1].mask_logits.detach().clamp(-_MASK_RANGE, _MASK_RANGE)
+            before = before.index_select(1, rows)
         return torch.cat(
             [
                 stage.click_to_scene(

@@ -97,32 +97,26 @@ class ClickView:
             return far.view(*weights.shape[:2], -1).baddbmm_(near, self.radial)
 
 
-def radial_terms(
-    distance: Tensor, paths: Tensor, rivals: Tensor, vote_distance: Tensor | None
-) -> Tensor:
-    """Radial terms of each voxel from each click.
+def radial_terms(distance: Tensor, paths: Tensor, vote_distance: Tensor | None) -> Tensor:
+    """Radial terms of each voxel from each click, but for those that depend on other clicks.
 
     Args:
         distance: (K, V) straight distance, voxel units.
         paths: (K, P, V) path cost of each of P kinds, voxel units, capped.
-        rivals: (K, P, V) least path cost from any click of another object or of the background,
-            capped.
         vote_distance: (K, V) between the centers that voxel and clicked voxel vote for, voxel
             units; None leaves its terms out.
 
     Returns:
         (K, T, V) float32, each term of order 1: T = DISTANCE_TERMS + P PATH_TERMS + VOTE_TERMS.
+        What is missing holds anything until `set_rival_terms`.
     """
     count = DISTANCE_TERMS + PATH_TERMS * paths.shape[1]
     votes = 0 if vote_distance is None else VOTE_TERMS
     terms = distance.new_empty(len(distance), count + votes, distance.shape[1])
     _halved_logarithm(distance, terms[:, 0])
     _decay(distance, 12.0, terms[:, 2])
-    _fill_path_terms(terms, (1, 3, 4, 5, 6, 7), paths[:, 0], rivals[:, 0])
-    for kind in range(1, paths.shape[1]):
-        first = DISTANCE_TERMS + PATH_TERMS * kind
-        rows = tuple(range(first, first + PATH_TERMS))
-        _fill_path_terms(terms, rows, paths[:, kind], rivals[:, kind])
+    for kind in range(paths.shape[1]):
+        _fill_path_terms(terms, _path_rows(kind), paths[:, kind])
     if vote_distance is not None:
         _halved_logarithm(vote_distance, terms[:, count])
         _decay(vote_distance, 4.0, terms[:, count + 1])
@@ -130,13 +124,32 @@ def radial_terms(
     return terms
 
 
-def _fill_path_terms(terms: Tensor, rows: tuple[int, ...], path: Tensor, rival: Tensor) -> None:
-    log_path = torch.log1p(path)
-    torch.mul(log_path, 0.5, out=terms[:, rows[0]])
+def set_rival_terms(terms: Tensor, rivals: Tensor) -> None:
+    """Fill in how path costs compare with those from the nearest click of anything else.
+
+    Args:
+        terms: (K, T, V) from `radial_terms`; changed.
+        rivals: (K, P, V) least path cost from any click of another object or of the background,
+            capped.
+    """
+    for kind in range(rivals.shape[1]):
+        rows = _path_rows(kind)
+        rival = torch.log1p(rivals[:, kind], out=terms[:, rows[4]])
+        rival.sub_(terms[:, rows[0]], alpha=2.0).clamp_(-2.0, 2.0)
+
+
+def _path_rows(kind: int) -> tuple[int, ...]:
+    if kind == 0:
+        return (1, 3, 4, 5, RIVAL_TERM, 7)
+    first = DISTANCE_TERMS + PATH_TERMS * kind
+    return tuple(range(first, first + PATH_TERMS))
+
+
+def _fill_path_terms(terms: Tensor, rows: tuple[int, ...], path: Tensor) -> None:
+    _halved_logarithm(path, terms[:, rows[0]])
     _decay(path, 25.0, terms[:, rows[1]])
     _decay(path, 120.0, terms[:, rows[2]])
     torch.mul(path, 1.0 / PATH_LIMIT, out=terms[:, rows[3]])
-    torch.log1p(rival, out=terms[:, rows[4]]).sub_(log_path).clamp_(-2.0, 2.0)
     terms[:, rows[5]] = path >= PATH_LIMIT
 
 

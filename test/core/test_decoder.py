@@ -122,6 +122,23 @@ def test_many_clicks_answer_as_few_at_a_time(tiny_net, two_boxes, monkeypatch):
     assert torch.equal(last[0].mask_logits, parts[-1].mask_logits)
 
 
+@torch.no_grad()
+def test_an_answer_does_not_depend_on_the_clicks_before(tiny_net, two_boxes, monkeypatch):
+    cloud, _ = two_boxes
+    grid, surface, memory = encoded(tiny_net, cloud)
+    clicks = queries(grid, surface, [5, 60, 5, 90], [0, 1, 0, 2])
+    fresh = tiny_net.decode(memory, clicks)[-1].mask_logits
+    assert torch.equal(fresh, tiny_net.decode(memory, clicks)[-1].mask_logits)
+    # room for one click's terms only, and other clicks in between
+    monkeypatch.setattr("clickseg3d_core.model.memory._KEPT_BYTES", 1)
+    tiny_net.decode(memory, queries(grid, surface, [7, 90, 60], [0, 0, 1]))
+    assert torch.equal(fresh, tiny_net.decode(memory, clicks)[-1].mask_logits)
+    assert len(memory.terms) == 1
+    with torch.enable_grad():
+        learning = tiny_net.decode(memory, clicks)[-1].mask_logits
+    assert torch.equal(fresh, learning)
+
+
 def test_episodes_do_not_see_each_other(tiny_net, two_boxes):
     cloud, _ = two_boxes
     grid, surface, memory = encoded(tiny_net, cloud)
