@@ -131,6 +131,8 @@ def main() -> None:
     xyz, truth = data["xyz"], data["instance"]
     sizes = {i: int((truth == i).sum()) for i in np.unique(truth) if i >= 0}
     objects = [truth == i for i in sorted(sizes, key=lambda i: -sizes[i])[:3]]
+    if len(objects) < 3:
+        parser.error(f"{options.scan} has {len(objects)} objects; choose a scan with at least 3")
     steps = plan(xyz, objects)
     parameters: dict[str, object] = {"diagnostics.period": 0.1}
     if options.checkpoint:

@@ -39,7 +39,9 @@ class ClickTerms:
         missing = [number for voxel, number in first.items() if voxel not in self._kept]
         if missing:
             made = make(torch.tensor(missing, device=rows.device))
-            self._kept.update((voxels[n], own.clone()) for n, own in zip(missing, made, strict=True))
+            self._kept.update(
+                (voxels[n], own.clone()) for n, own in zip(missing, made, strict=True)
+            )
         for voxel in first:
             self._kept.move_to_end(voxel)
         terms = torch.stack([self._kept[voxel] for voxel in voxels])
