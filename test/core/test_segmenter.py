@@ -14,6 +14,7 @@ from clickseg3d_core import (
 )
 from clickseg3d_core.boxes import upright_box
 from clickseg3d_core.model.grid import VoxelBatch
+from clickseg3d_core.segmenter import _threads_for
 
 RED, BLUE = (-0.2, 0.0, 0.16), (0.2, 0.0, 0.16)
 
@@ -206,3 +207,17 @@ def test_argmax_background_gives_every_point_to_somebody(tiny_config, two_boxes)
     net = ClickSegmentationNet(replace(tiny_config, decoder=decoder))
     segmenter = ClickSegmenter(net, {}, torch.device("cpu"))
     assert (labels_of(segmenter, two_boxes[0], Clicks([RED, BLUE], [1, 2])) > 0).all()
+
+
+def test_a_small_answer_takes_one_thread_and_gives_the_others_back():
+    before = torch.get_num_threads()
+    torch.set_num_threads(2)
+    try:
+        with pytest.raises(ValueError), _threads_for(10, torch.device("cpu")):
+            assert torch.get_num_threads() == 1
+            raise ValueError
+        assert torch.get_num_threads() == 2
+        with _threads_for(10_000_000, torch.device("cpu")):
+            assert torch.get_num_threads() == 2
+    finally:
+        torch.set_num_threads(before)
