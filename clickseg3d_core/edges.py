@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csr_matrix, triu
 
-from clickseg3d_core.surface import Surface
+from clickseg3d_core.surface import Steps, Surface, signed_bend, squared_turn
 from clickseg3d_core.voxels import VoxelGrid
 
 EDGE_TERMS = 5
@@ -36,15 +36,15 @@ def describe_edges(grid: VoxelGrid, surface: Surface) -> Edges:
     i, j = upper.row.astype(np.int64), upper.col.astype(np.int64)
     way = grid.centers[j] - grid.centers[i]
     length = np.maximum(np.linalg.norm(way, axis=1), 1e-3).astype(np.float32)
-    turn = surface.normals[j] - surface.normals[i]
-    bend = (turn * way).sum(axis=1) / length
+    steps = Steps(row=i, column=j, length=length)
+    bend = signed_bend(grid.centers, surface.normals, steps)
     color = np.zeros(len(i), np.float32)
     if grid.rgb is not None:
         color = np.linalg.norm(grid.rgb[j] - grid.rgb[i], axis=1)
     terms = [
         length - 1.5,
         np.clip(3.0 * bend, -2.0, 2.0),
-        (turn**2).sum(axis=1) / 2.0,
+        squared_turn(surface.normals, steps) / 2.0,
         np.log1p(upper.data) / 4.0,
         np.minimum(4.0 * color, 2.0),
     ]

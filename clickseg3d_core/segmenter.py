@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -19,6 +18,7 @@ from clickseg3d_core.answer import ClassEvidence, build_segmentation
 from clickseg3d_core.checkpoint import load_checkpoint, shipped_weights
 from clickseg3d_core.edges import describe_edges, edge_graph
 from clickseg3d_core.errors import CheckpointError, ClickError
+from clickseg3d_core.kept import KeptByVoxel
 from clickseg3d_core.model.carving import carved, without_background
 from clickseg3d_core.model.features import input_features
 from clickseg3d_core.model.grid import VoxelBatch
@@ -32,8 +32,6 @@ from clickseg3d_core.voxels import VoxelGrid, automatic_voxel_size, voxelize
 MAX_CLICK_DISTANCE = 20.0
 """Farthest a click may be from the nearest voxel, in voxels."""
 
-_KEPT_PATHS = 256
-_PATHS_AT_ONCE = 32
 _SMALL_WORK = 500_000
 """Clicks times voxels up to which one thread answers faster than several."""
 
@@ -64,7 +62,7 @@ class Encoding:
     tree: cKDTree
     graphs: tuple[csr_matrix, ...]
     classes: NDArray[np.float32] | None
-    _paths: OrderedDict[int, NDArray[np.float32]] = field(default_factory=OrderedDict)
+    _paths: KeptByVoxel = field(default_factory=KeptByVoxel)
 
     @property
     def voxel_size(self) -> float:
@@ -76,7 +74,7 @@ class Encoding:
         """Occupied voxels V."""
         return len(self.grid)
 
-    def paths_from(self, rows: NDArray[np.int64]) -> NDArray[np.float32]:
+    def paths_from(self, rows: torch.Tensor) -> torch.Tensor:
         """Path costs from voxels, each computed once and remembered.
 
         Args:
@@ -85,17 +83,15 @@ class Encoding:
         Returns:
             (K, P, V) float32, voxel units.
         """
-        if not self.graphs:
-            return np.zeros((len(rows), 0, self.voxel_count), np.float32)
-        new = np.array([r for r in dict.fromkeys(rows.tolist()) if r not in self._paths], np.int64)
-        for start in range(0, len(new), _PATHS_AT_ONCE):  # the search works in float64
-            part = new[start : start + _PATHS_AT_ONCE]
-            kinds = np.stack([path_costs(graph, part) for graph in self.graphs], axis=1)
-            self._paths.update(zip(part.tolist(), kinds, strict=True))
-        result = np.stack([self._paths[int(row)] for row in rows])
-        while len(self._paths) > _KEPT_PATHS:
-            self._paths.popitem(last=False)
-        return result
+        if not self.graphs or len(rows) == 0:
+            return torch.zeros(len(rows), len(self.graphs), self.voxel_count)
+
+        def search(new: torch.Tensor) -> torch.Tensor:
+            sources = rows[new].numpy()
+            kinds = [path_costs(graph, sources) for graph in self.graphs]
+            return torch.from_numpy(np.stack(kinds, axis=1))
+
+        return self._paths.get(rows, search)
 
 
 class ClickSegmenter:
@@ -280,14 +276,14 @@ class ClickSegmenter:
         index = np.searchsorted(object_ids, clicks.object_ids)
         is_background = clicks.object_ids == BACKGROUND_ID
         index[is_background] = len(object_ids) + np.arange(int(is_background.sum()))
-        paths = encoding.paths_from(rows)
+        voxels = torch.from_numpy(rows)
         return ClickQueries(
-            rows=torch.from_numpy(rows).to(self.device),
+            rows=voxels.to(self.device),
             positions=torch.from_numpy(encoding.grid.centers[rows]).to(self.device),
             object_index=torch.from_numpy(index).to(self.device),
             is_background=torch.from_numpy(is_background).to(self.device),
             episode=torch.zeros(len(rows), dtype=torch.int64, device=self.device),
-            paths=torch.from_numpy(paths).to(self.device),
+            paths=encoding.paths_from(voxels).to(self.device),
         )
 
     def _with_background(self, masks: torch.Tensor) -> torch.Tensor:

@@ -9,6 +9,7 @@ local convexity", CVPR 2014).
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,6 +23,8 @@ from scipy.sparse.csgraph import (
 from scipy.spatial import cKDTree
 
 from clickseg3d_core.voxels import VoxelGrid
+
+FloatArray = NDArray[np.floating[Any]]
 
 NORMAL_NEIGHBORS = 24
 GRAPH_NEIGHBORS = 10
@@ -65,18 +68,18 @@ class Steps:
     Attributes:
         row: (S,) int64 from.
         column: (S,) int64 to.
-        length: (S,) float64, voxel units.
+        length: (S,) float, voxel units.
     """
 
     row: NDArray[np.int64]
     column: NDArray[np.int64]
-    length: NDArray[np.float64]
+    length: FloatArray
 
 
 def describe_surface(grid: VoxelGrid) -> Surface:
-    """Normals, bending and step graph of a voxelized cloud.
+    """FloatArray, bending and step graph of a voxelized cloud.
 
-    Normals given with the cloud are used as they are but for their signs; else they are the axis
+    FloatArray given with the cloud are used as they are but for their signs; else they are the axis
     of least variance of the nearest voxel centers (principal component analysis).
     """
     count = len(grid)
@@ -124,7 +127,7 @@ def principal_axes(
 def consistent_signs(
     normals: NDArray[np.float64], centers: NDArray[np.float32], steps: Steps
 ) -> NDArray[np.float64]:
-    """Normals with signs that agree along the surface and that point to where a sensor could be.
+    """FloatArray with signs that agree along the surface and that point to where a sensor could be.
 
     Signs spread along the spanning tree of least turning (Hoppe et al., "Surface reconstruction
     from unorganized points", SIGGRAPH 1992). Each connected part then takes the sign by which its
@@ -185,18 +188,20 @@ def _signs_from_root(sign: NDArray[np.float64], parent: NDArray[np.int64]) -> ND
     return sign
 
 
-def signed_bend(
-    centers: NDArray[np.float32], normals: NDArray[np.float64], steps: Steps
-) -> NDArray[np.float64]:
+def signed_bend(centers: NDArray[np.float32], normals: FloatArray, steps: Steps) -> FloatArray:
     """(S,) how far the surface turns over each step: above 0 outward, below 0 inward."""
     direction = (centers[steps.column] - centers[steps.row]) / steps.length[:, None]
-    bend: NDArray[np.float64] = ((normals[steps.column] - normals[steps.row]) * direction).sum(
-        axis=1
-    )
+    bend: FloatArray = ((normals[steps.column] - normals[steps.row]) * direction).sum(axis=1)
     return bend
 
 
-def _mean_of_steps(values: NDArray[np.float64], steps: Steps, count: int) -> NDArray[np.float32]:
+def squared_turn(normals: FloatArray, steps: Steps) -> FloatArray:
+    """(S,) squared distance between the unit normals at both ends of each step."""
+    turn: FloatArray = ((normals[steps.column] - normals[steps.row]) ** 2).sum(axis=1)
+    return turn
+
+
+def _mean_of_steps(values: FloatArray, steps: Steps, count: int) -> NDArray[np.float32]:
     if len(values) == 0:
         return np.zeros(count, dtype=np.float32)
     mean: NDArray[np.float32] = values.reshape(count, -1).mean(axis=1).astype(np.float32)
@@ -204,12 +209,11 @@ def _mean_of_steps(values: NDArray[np.float64], steps: Steps, count: int) -> NDA
 
 
 def _step_graph(
-    bend: NDArray[np.float64], normals: NDArray[np.float64], steps: Steps, count: int
+    bend: FloatArray, normals: NDArray[np.float64], steps: Steps, count: int
 ) -> csr_matrix:
     place = _mean_of_steps(bend, steps, count)
     inward = place[steps.row] + place[steps.column] < 0
-    turn = ((normals[steps.row] - normals[steps.column]) ** 2).sum(axis=1)
-    across = np.maximum(turn - bend**2, 0.0)
+    across = np.maximum(squared_turn(normals, steps) - bend**2, 0.0)
     cost = CREASE_COST * np.minimum(bend, 0.0) ** 2 + EDGE_COST * np.maximum(bend, 0.0) ** 2
     cost = (
         cost

@@ -124,18 +124,18 @@ def radial_terms(distance: Tensor, paths: Tensor, vote_distance: Tensor | None) 
     return terms
 
 
-def set_rival_terms(terms: Tensor, rivals: Tensor) -> None:
+def set_rival_terms(terms: Tensor, log_rivals: Tensor) -> None:
     """Fill in how path costs compare with those from the nearest click of anything else.
 
     Args:
         terms: (K, T, V) from `radial_terms`; changed.
-        rivals: (K, P, V) least path cost from any click of another object or of the background,
-            capped.
+        log_rivals: (K, P, V) log(1 + least path cost from any click of another object or of the
+            background).
     """
-    for kind in range(rivals.shape[1]):
+    for kind in range(log_rivals.shape[1]):
         rows = _path_rows(kind)
-        rival = torch.log1p(rivals[:, kind], out=terms[:, rows[4]])
-        rival.sub_(terms[:, rows[0]], alpha=2.0).clamp_(-2.0, 2.0)
+        terms[:, rows[4]] = log_rivals[:, kind]
+        terms[:, rows[4]].sub_(terms[:, rows[0]], alpha=2.0).clamp_(-2.0, 2.0)
 
 
 def _path_rows(kind: int) -> tuple[int, ...]:

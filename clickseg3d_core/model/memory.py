@@ -2,53 +2,11 @@
 
 from __future__ import annotations
 
-from collections import OrderedDict
-from collections.abc import Callable
 from dataclasses import dataclass, field
 
-import torch
 from torch import Tensor
 
-_KEPT_BYTES = 128 * 2**20
-
-
-class ClickTerms:
-    """What clicked voxels see of one level, kept from call to call.
-
-    A user adds one click at a time, so most clicks of a call are those of the call before.
-    """
-
-    def __init__(self) -> None:
-        self._kept: OrderedDict[int, Tensor] = OrderedDict()
-
-    def __len__(self) -> int:
-        return len(self._kept)
-
-    def get(self, rows: Tensor, make: Callable[[Tensor], Tensor]) -> Tensor:
-        """Terms of K clicks in a fresh tensor.
-
-        Args:
-            rows: (K,) int64 clicked voxels.
-            make: Computes (K', T, V_l) of those clicks whose numbers in 0..K-1 it is given.
-
-        Returns:
-            (K, T, V_l).
-        """
-        voxels = rows.tolist()
-        first = {voxel: number for number, voxel in reversed(list(enumerate(voxels)))}
-        missing = [number for voxel, number in first.items() if voxel not in self._kept]
-        if missing:
-            made = make(torch.tensor(missing, device=rows.device))
-            self._kept.update(
-                (voxels[n], own.clone()) for n, own in zip(missing, made, strict=True)
-            )
-        for voxel in first:
-            self._kept.move_to_end(voxel)
-        terms = torch.stack([self._kept[voxel] for voxel in voxels])
-        most = max(_KEPT_BYTES // max(terms[0].nbytes, 1), 1)
-        while len(self._kept) > most:
-            self._kept.popitem(last=False)
-        return terms
+from clickseg3d_core.kept import KeptByVoxel
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
@@ -62,7 +20,7 @@ class LevelMemory:
         fourier: (2 A, V_l) float Fourier features of the centers.
         finest_row: (V_l,) int64, one finest voxel inside each level voxel.
         coarse: (V_l,) int64, the voxel of the second finest level that each lies in, or holds.
-        terms: What clicks see of it.
+        terms: (T, V_l) float32 that clicked voxels see of it.
     """
 
     keys: Tensor
@@ -71,7 +29,7 @@ class LevelMemory:
     fourier: Tensor
     finest_row: Tensor
     coarse: Tensor
-    terms: ClickTerms = field(default_factory=ClickTerms)
+    terms: KeptByVoxel = field(default_factory=KeptByVoxel)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
@@ -85,7 +43,7 @@ class SceneMemory:
         fourier: (2 A, V) float.
         votes: (V, 3) float, voted object centers, voxel units.
         coarse_features: (V', C) float, F^L of the voxels that all stages but the last predict on.
-        terms: What clicks see of the finest voxels.
+        terms: (T, V) float32 that clicked voxels see of the finest voxels.
     """
 
     levels: tuple[LevelMemory, ...]
@@ -94,7 +52,7 @@ class SceneMemory:
     fourier: Tensor
     votes: Tensor
     coarse_features: Tensor
-    terms: ClickTerms = field(default_factory=ClickTerms)
+    terms: KeptByVoxel = field(default_factory=KeptByVoxel)
 
     @property
     def coarse_level(self) -> LevelMemory:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from clickseg3d_core.kept import KeptByVoxel
 from clickseg3d_core.model.decoder_config import DecoderConfig
 from clickseg3d_core.model.geometry import (
     ClickView,
@@ -13,7 +14,7 @@ from clickseg3d_core.model.geometry import (
     rival_costs,
     set_rival_terms,
 )
-from clickseg3d_core.model.memory import ClickQueries, ClickTerms, LevelMemory, SceneMemory
+from clickseg3d_core.model.memory import ClickQueries, LevelMemory, SceneMemory
 from clickseg3d_core.surface import PATH_LIMIT
 
 CLICKS_AT_ONCE = 64
@@ -38,13 +39,13 @@ class ClickViews:
     ) -> None:
         self.config, self.memory, self.clicks = config, memory, clicks
         self.angles = fourier_angles(clicks.positions, wavelengths)
-        self.rivals = torch.stack(
-            [
-                rival_costs(path, clicks.object_index, clicks.episode, PATH_LIMIT)
-                for path in clicks.paths.unbind(1)
-            ],
-            dim=1,
-        )
+        rivals = [
+            rival_costs(path, clicks.object_index, clicks.episode, PATH_LIMIT)
+            for path in clicks.paths.unbind(1)
+        ]
+        if not config.path_prior:
+            rivals[0] = torch.full_like(rivals[0], PATH_LIMIT)
+        self.log_rivals = torch.stack(rivals, dim=1).log1p_()
         count = len(clicks.rows)
         self.parts = [slice(i, i + CLICKS_AT_ONCE) for i in range(0, count, CLICKS_AT_ONCE)]
         self._kept: dict[int, ClickView] = {}
@@ -79,7 +80,7 @@ class ClickViews:
         )
 
     def _radial(
-        self, centers: Tensor, rows: Tensor | None, part: slice, kept: ClickTerms | None
+        self, centers: Tensor, rows: Tensor | None, part: slice, kept: KeptByVoxel | None
     ) -> Tensor:
         """(K', T, V') of voxels at `centers`, which lie in the finest voxels `rows`."""
 
@@ -90,10 +91,8 @@ class ClickViews:
             terms = make(part)
         else:
             terms = kept.get(self.clicks.rows, make)
-        rivals = self.rivals[part] if rows is None else _at(self.rivals[part], rows)
-        if not self.config.path_prior:
-            rivals[:, 0] = PATH_LIMIT
-        set_rival_terms(terms, rivals)
+        rivals = self.log_rivals[part]
+        set_rival_terms(terms, rivals if rows is None else _at(rivals, rows))
         return terms
 
     def _own_terms(self, centers: Tensor, rows: Tensor | None, part: Tensor | slice) -> Tensor:

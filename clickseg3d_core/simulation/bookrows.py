@@ -39,8 +39,7 @@ def book_row(rng: Rng, length: float, height: float, depth: float, *, single: bo
         one = _volume(w, h, d, skin)
         if not alike and rng.random() < 0.04 and x + w + 0.3 * h < length:
             lean = float(rng.uniform(0.1, 0.3))
-            one = one.turned(rotation_y(lean))
-            one = one.moved(0.0, 0.0, -float(one.vertices[:, 2].min()))
+            one = one.turned(rotation_y(lean)).lowered()
             w = float(one.vertices[:, 0].max() - one.vertices[:, 0].min())
         left = float(one.vertices[:, 0].min())
         recess = float(rng.uniform(0.0, 0.02))

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from clickseg3d_core.simulation.mesh import FloatArray, Mesh
+from clickseg3d_core.simulation.mesh import FloatArray
 from clickseg3d_core.simulation.world import Item
 
 Rng = np.random.Generator
@@ -27,12 +27,7 @@ def deformed(item: Item, rng: Rng, *, strength: float = 1.0) -> Item:
     vertices = item.mesh.vertices
     center = np.append(vertices[:, :2].mean(axis=0), 0.0)
     warped = _warped(vertices - center, rng, strength) + center
-    return replace(item, mesh=_settled(replace(item.mesh, vertices=warped)))
-
-
-def _settled(mesh: Mesh) -> Mesh:
-    """Lowest point at z = 0."""
-    return mesh.moved(0.0, 0.0, -float(mesh.vertices[:, 2].min()))
+    return replace(item, mesh=replace(item.mesh, vertices=warped).lowered())
 
 
 def _warped(points: FloatArray, rng: Rng, strength: float) -> FloatArray:

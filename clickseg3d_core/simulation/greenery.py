@@ -77,10 +77,7 @@ def tree(rng: Rng) -> Item:
 
 def _rooted(mesh: Mesh, rng: Rng) -> Item:
     """A tree that stands where its trunk does, at the mesh's origin, however far it leans."""
-    low = float(mesh.vertices[:, 2].min())
-    return Item(
-        mesh=mesh.moved(0.0, 0.0, -low), classes=("tree",), materials=(bark(rng), foliage(rng))
-    )
+    return Item(mesh=mesh.lowered(), classes=("tree",), materials=(bark(rng), foliage(rng)))
 
 
 def _conifer(h: float, r: float, rng: Rng) -> Item:

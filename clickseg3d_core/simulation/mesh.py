@@ -56,6 +56,10 @@ class Mesh:
         center = (low + high) / 2.0
         return self.moved(-center[0], -center[1], -low[2])
 
+    def lowered(self) -> Mesh:
+        """Lowest point at z = 0, where it is in x and y."""
+        return self.moved(0.0, 0.0, -float(self.vertices[:, 2].min()))
+
     @property
     def extent(self) -> FloatArray:
         """(3,) float64 side lengths of the axis-aligned bounding box, metres."""

@@ -195,7 +195,7 @@ def toilet(rng: Rng) -> Item:
             .turned(rotation_x(-np.pi / 2 + 0.15))
             .moved(0, d * 0.4, z + d * 0.95)
         )
-        lid = lid.moved(0, 0, -float(lid.vertices[:, 2].min()) + z)
+        lid = lid.lowered().moved(0, 0, z)
     else:
         lid = lid.moved(0, 0, z)
     tank = shapes.bevelled_box(w, 0.18, 0.36, 0.02).moved(0, d / 2 + 0.06, z)

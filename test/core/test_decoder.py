@@ -130,7 +130,7 @@ def test_an_answer_does_not_depend_on_the_clicks_before(tiny_net, two_boxes, mon
     fresh = tiny_net.decode(memory, clicks)[-1].mask_logits
     assert torch.equal(fresh, tiny_net.decode(memory, clicks)[-1].mask_logits)
     # room for one click's terms only, and other clicks in between
-    monkeypatch.setattr("clickseg3d_core.model.memory._KEPT_BYTES", 1)
+    monkeypatch.setattr("clickseg3d_core.kept._KEPT_BYTES", 1)
     tiny_net.decode(memory, queries(grid, surface, [7, 90, 60], [0, 0, 1]))
     assert torch.equal(fresh, tiny_net.decode(memory, clicks)[-1].mask_logits)
     assert len(memory.terms) == 1

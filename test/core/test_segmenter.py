@@ -5,6 +5,7 @@ import contextlib
 import numpy as np
 import pytest
 import torch
+from scipy.spatial.transform import Rotation
 
 from clickseg3d_core import (
     CheckpointError,
@@ -17,6 +18,7 @@ from clickseg3d_core import (
 from clickseg3d_core.boxes import upright_box
 from clickseg3d_core.model.grid import VoxelBatch
 from clickseg3d_core.segmenter import _threads_for
+from clickseg3d_core.surface import path_costs
 
 RED, BLUE = (-0.2, 0.0, 0.16), (0.2, 0.0, 0.16)
 
@@ -123,6 +125,41 @@ def test_box_far_from_the_origin_is_as_exact_as_at_home(rng):
         home, utm = upright_box(xyz), upright_box(xyz + (500_000.0, 5_400_000.0, 0.0))
         np.testing.assert_allclose(utm.extent, home.extent, atol=1e-6)
         np.testing.assert_allclose(utm.center - home.center, (5e5, 5.4e6, 0.0), atol=1e-6)
+
+
+@pytest.mark.parametrize("count", [30, 900, 2500, 9000])
+def test_box_is_the_least_over_all_directions(rng, count):
+    for _ in range(5):
+        xyz = (
+            rng.normal(0, (1.0, 0.4, 0.2), (count, 3))
+            @ Rotation.random(random_state=rng).as_matrix()
+        )
+        box = upright_box(xyz)
+        inside = (xyz - box.center) @ box.rotation
+        assert (np.abs(inside) <= box.extent / 2 + 1e-9).all()
+        angle = np.linspace(0, np.pi / 2, 2000)
+        turned = xyz[:, :2] @ np.array([np.cos(angle), np.sin(angle)])
+        across = xyz[:, :2] @ np.array([-np.sin(angle), np.cos(angle)])
+        area = np.ptp(turned, axis=0) * np.ptp(across, axis=0)
+        assert box.extent[0] * box.extent[1] <= area.min() + 1e-9
+        assert box.extent[0] * box.extent[1] >= area.min() * 0.995
+
+
+def test_a_click_known_from_the_call_before_is_not_searched_again(
+    tiny_segmenter, two_boxes, monkeypatch
+):
+    searched = []
+
+    def counted(graph, sources):
+        searched.append(len(sources))
+        return path_costs(graph, sources)
+
+    monkeypatch.setattr("clickseg3d_core.segmenter.path_costs", counted)
+    encoding = tiny_segmenter.encode(two_boxes[0])
+    for positions, ids in (([RED], [1]), ([RED, BLUE], [1, 2]), ([BLUE, RED], [1, 1])):
+        tiny_segmenter.segment(encoding, Clicks(positions, ids))
+    assert searched == [1] * 2 * len(encoding.graphs)
+    assert len(encoding.memory.terms) == 2
 
 
 def test_one_point_and_duplicate_points_are_answered(tiny_segmenter):
