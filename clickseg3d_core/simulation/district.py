@@ -115,18 +115,63 @@ class DistrictBuilder:
 
         Only with `road` may its middle be on a road.
         """
-        spot, turn = plan.place(x, y), yaw + plan.yaw
-        on_road = any(p.holds(spot) for p in self.roads)
-        shape = profile(item.mesh.turned(rotation_z(turn)), _CELL, self.rng)
-        cells = self.ground.cells_at(spot[0], spot[1], shape)
-        if cells is None or (on_road and not road):
-            return False
-        low = (cells[:, 0] >= 0) & (shape.bottom < 2.5)
-        if (self.ground.height[cells[low, 0], cells[low, 1]] > 0.3).any():
-            return False
-        self.ground.occupy(spot[0], spot[1], 0.0, shape)
-        self.builder.add(item, (*spot, 0.0 if on_road else plan.curb), turn)
-        return True
+        return self.put_row(plan, [item], [(x, y, yaw)], road=road) == 1
+
+    def put_row(
+        self,
+        plan: StreetPlan,
+        items: list[Item],
+        places: list[tuple[float, float, float]],
+        *,
+        road: bool = False,
+    ) -> int:
+        """Place those items whose ground was free before; they may touch each other.
+
+        Args:
+            plan: Whose frame it is.
+            items: To place.
+            places: x, y in metres and yaw in radians of each, in the street's frame.
+            road: Whether their middles may be on a road.
+
+        Returns:
+            How many stand.
+        """
+        stand = []
+        for item, (x, y, yaw) in zip(items, places, strict=True):
+            spot, turn = plan.place(x, y), yaw + plan.yaw
+            on_road = any(p.holds(spot) for p in self.roads)
+            shape = profile(item.mesh.turned(rotation_z(turn)), _CELL, self.rng)
+            cells = self.ground.cells_at(spot[0], spot[1], shape)
+            if cells is None or (on_road and not road):
+                continue
+            low = (cells[:, 0] >= 0) & (shape.bottom < 2.5)
+            if not (self.ground.height[cells[low, 0], cells[low, 1]] > 0.3).any():
+                stand.append((item, spot, turn, shape, 0.0 if on_road else plan.curb))
+        for item, spot, turn, shape, z in stand:
+            self.ground.occupy(spot[0], spot[1], 0.0, shape)
+            self.builder.add(item, (*spot, z), turn)
+        return len(stand)
+
+    def rows_of_plants(self, plan: StreetPlan) -> None:
+        """Trees or bushes of one kind in rows, so close that some grow into each other."""
+        rng = self.rng
+        for _ in range(int(rng.integers(0, 4))):
+            make = (greenery.bush, greenery.dense_tree, greenery.tree)[int(rng.integers(3))]
+            model = make(rng)
+            wide = float(model.mesh.extent[:2].max())
+            step = max(wide, 0.5) * rng.uniform(0.5, 1.6)
+            count = int(rng.integers(3, 15))
+            across = float(rng.choice([-1, 1]) * (plan.road + rng.uniform(0.8, plan.walk + 8.0)))
+            start = rng.uniform(-0.45, 0.3) * plan.length
+            away = rng.random() < 0.2  # from the street instead of along it
+            items, places = [], []
+            for k in range(count):
+                size = rng.uniform(0.8, 1.15)
+                items.append(replace(model, mesh=model.mesh.scaled(size, size, size)))
+                shift = np.array([k * step, 0.0]) + rng.normal(0.0, 0.08 * step, 2)
+                dx, dy = shift[::-1] * np.sign(across) if away else shift
+                places.append((start + dx, across + dy, rng.uniform(0.0, 2.0 * np.pi)))
+            self.put_row(plan, items, places)
 
     def surfaces(self, plan: StreetPlan) -> None:
         """Road and sidewalks; rough lawns or paved yards lie behind them."""
@@ -307,6 +352,7 @@ def build_district(rng: Rng, library: MeshLibrary | None) -> tuple[World, Street
         district.facades(plan)
         district.parked(plan)
     for plan in plans:
+        district.rows_of_plants(plan)
         district.furnish(plan)
     relief = random_relief(rng)
     return raised(district.builder.build(), relief), main, relief

@@ -39,7 +39,9 @@ def bark(rng: Rng) -> paint.Material:
 
 
 def tree(rng: Rng) -> Item:
-    """A broad-leaved tree, conifer, poplar or bare tree."""
+    """A broad-leaved tree, conifer, poplar or bare tree; some with a closed crown."""
+    if rng.random() < 0.15:
+        return dense_tree(rng)
     h = rng.uniform(2.5, 14.0) if rng.random() < 0.8 else rng.uniform(1.5, 3.0)
     kind = int(rng.choice(4, p=[0.6, 0.16, 0.12, 0.12]))
     r = float(np.clip(h * rng.uniform(0.012, 0.03), 0.02, 0.4))
@@ -90,6 +92,36 @@ def _conifer(h: float, r: float, rng: Rng) -> Item:
     at = np.stack([np.cos(a) * out, np.sin(a) * out, low + (h - low) * (1.0 - t)], axis=1)
     needles = leaves(at, rng.uniform(0.08, 0.2), rng).painted(1)
     return _rooted(merge([shapes.cone(r, 0.03, h * 0.95, 8), needles]), rng)
+
+
+def dense_tree(rng: Rng) -> Item:
+    """A tree clipped or grown so densely that a laser meets a lumpy skin: balls, cones, columns."""
+    h = rng.uniform(1.5, 8.0)
+    stem = h * float(rng.choice([0.03, rng.uniform(0.1, 0.45)]))
+    wide, tall = h * rng.uniform(0.2, 0.7), h - stem
+    if rng.random() < 0.35:
+        tiers = int(rng.integers(1, 4))
+        crowns = [
+            shapes.cone(wide / 2 * (1.0 - 0.25 * k), 0.02, tall / tiers * 1.25, 9)
+            .moved(0.0, 0.0, tall / tiers * k * 0.95)
+            for k in range(tiers)
+        ]  # fmt: skip
+    else:
+        lumps = 1 if rng.random() < 0.5 else int(rng.integers(2, 6))
+        share = 1.0 if lumps == 1 else rng.uniform(0.5, 0.75)
+        spread = wide * (1.0 - share) / 2
+        crowns = []
+        for _ in range(lumps):
+            x, y = rng.uniform(-spread, spread, 2)
+            lump = shapes.superellipsoid(
+                wide * share, wide * share, tall * share, roundness=rng.uniform(0.7, 1.2)
+            )
+            crowns.append(lump.moved(float(x), float(y), rng.uniform(0.0, tall * (1.0 - share))))
+    crown = merge(crowns).moved(0.0, 0.0, stem)
+    at = surface_samples(crown, int(np.clip(60 * h, 120, 500)), rng)
+    fringe = leaves(at, rng.uniform(0.03, 0.12), rng)
+    trunk = shapes.rod((0.0, 0.0, 0.0), (0.0, 0.0, stem + 0.3 * tall), h * 0.02, 7)
+    return _rooted(merge([trunk, merge([crown, fringe]).painted(1)]), rng)
 
 
 def bush(rng: Rng) -> Item:

@@ -10,10 +10,11 @@ import pytest
 from clickseg3d_core.classes import CLASS_IDS
 from clickseg3d_core.simulation import greenery, outdoor, shapes, street, vehicles
 from clickseg3d_core.simulation.appearance import plain
-from clickseg3d_core.simulation.district import build_district
+from clickseg3d_core.simulation.district import DistrictBuilder, StreetPlan, build_district
 from clickseg3d_core.simulation.lidar import Lidar
 from clickseg3d_core.simulation.raycast import Caster
 from clickseg3d_core.simulation.relief import Relief, raised, tiled
+from clickseg3d_core.simulation.stacking import HeightMap
 from clickseg3d_core.simulation.world import Item, WorldBuilder
 
 pytest.importorskip("embreex")
@@ -29,7 +30,8 @@ HILL = Relief(
         (vehicles.car, (2.5, 1.4, 1.3), (6.5, 2.5, 2.9)),
         (vehicles.two_wheeler, (1.4, 0.3, 0.9), (2.3, 0.9, 2.0)),
         (vehicles.bus, (7.9, 2.4, 2.7), (14.1, 2.8, 3.5)),
-        (greenery.tree, (0.3, 0.3, 1.4), (16.0, 16.0, 18.0)),
+        (greenery.tree, (0.3, 0.3, 1.4), (18.0, 18.0, 18.0)),
+        (greenery.dense_tree, (0.25, 0.25, 1.4), (7.0, 7.0, 9.0)),
         (outdoor.person, (0.15, 0.2, 0.8), (1.3, 1.0, 2.0)),
         (outdoor.waste_bin, (0.25, 0.25, 0.45), (2.4, 1.8, 1.9)),
     ],
@@ -70,6 +72,18 @@ def test_relief_lifts_what_stands_on_it() -> None:
     top, _ = Caster(world).cast(np.array([[8.1, 0.3, 3.0]]), down)
     assert 3.0 - ground[0] == pytest.approx(-0.5, abs=1e-4)
     assert 3.0 - top[0] == pytest.approx(1.81, abs=1e-4)
+
+
+def test_plants_of_a_row_may_touch_but_stand_on_free_ground() -> None:
+    plan = StreetPlan(length=40.0, road=3.0, walk=2.0, curb=0.1, spans=((-20.0, 20.0),))
+    ground = HeightMap.flat((44.0, 60.0), 0.25, 40.0)
+    district = DistrictBuilder(None, np.random.default_rng(0), WorldBuilder(), ground, (plan,))
+    ball = greenery.bush(np.random.default_rng(1))
+    assert district.put(plan, ball, 0.0, 8.0, 0.0)
+    places = [(x, 8.0, 0.0) for x in (0.1, 6.0, 6.3, 6.6)] + [(9.0, 0.0, 0.0)]
+    assert district.put_row(plan, [ball] * 5, places) == 3  # not in the first one, not on the road
+    assert not district.put(plan, ball, 6.3, 8.0, 0.0)
+    assert len(district.builder.build().instance_class) == 1 + 4
 
 
 def test_only_traffic_stands_on_the_road() -> None:
