@@ -27,6 +27,7 @@ from clickseg3d_core.classes import CLASS_IDS, CLASS_NAMES
 from clickseg3d_core.commands.script import run_script
 from clickseg3d_core.data.scene import Scene, load_scene
 from clickseg3d_core.errors import FileFormatError
+from clickseg3d_core.evaluation.confusion import confusion_lines
 from clickseg3d_core.evaluation.single_object import ObjectRecord, evaluate_scene
 from clickseg3d_core.evaluation.together import evaluate_together
 from clickseg3d_core.model.network import ClickSegmentationNet
@@ -52,6 +53,9 @@ def main(
     objects: Annotated[int, typer.Option(help="Objects per scene at most.")] = 20,
     threads: Annotated[int, typer.Option(min=1)] = 1,
     json_out: Annotated[Path | None, typer.Option("--json", help="Write the records here.")] = None,
+    confusion: Annotated[
+        bool, typer.Option(help="Print which classes are taken for which.")
+    ] = False,
 ) -> None:
     """Evaluate a checkpoint on labelled scenes."""
     torch.set_num_threads(threads)
@@ -74,9 +78,16 @@ def main(
         console.print(_table(f"{name}: {len(paths)} scenes", records, clicks))
         console.print(_together(f"{name}: all objects at once, one click each", segmenter,
                                 [_read(path, color) for path in paths]))  # fmt: skip
+        if confusion:
+            console.print("\n".join(_confusion(records)), markup=False, soft_wrap=True)
         report[name] = [_row(scene, record) for scene, record in records]
     if json_out is not None:
         json_out.write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
+
+
+def _confusion(records: Sequence[tuple[Scene, ObjectRecord]]) -> list[str]:
+    known = [record for _, record in records if record.class_id >= 0]
+    return confusion_lines((CLASS_NAMES[r.class_id], r.predicted_class) for r in known)
 
 
 def _together(title: str, segmenter: ClickSegmenter, scenes: Sequence[Scene]) -> Table:

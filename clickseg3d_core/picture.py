@@ -109,6 +109,7 @@ def draw_cloud(
     path: Path | str,
     *,
     labels: NDArray[np.integer] | None = None,
+    colors: Mapping[int, Color] | None = None,
     size: tuple[int, int] = (960, 720),
     title: str = "",
 ) -> None:
@@ -119,6 +120,7 @@ def draw_cloud(
         rgb: (N, 3) uint8, or None to color by height.
         path: Where to write.
         labels: (N,) object ids to tint, 0 = none.
+        colors: Red, green and blue of 0..255 for each id; None gives the ids distinct ones.
         size: Width and height in pixels, at least 320 x 200.
         title: Text above the picture.
 
@@ -130,16 +132,16 @@ def draw_cloud(
     cloud = PointCloud(np.asarray(xyz, dtype=np.float64), rgb)
     finite = np.isfinite(cloud.xyz).all(axis=1)
     points = cloud.xyz[finite]
-    colors = _base_colors(points, None if cloud.rgb is None else cloud.rgb[finite])
+    drawn = _base_colors(points, None if cloud.rgb is None else cloud.rgb[finite])
     marked = np.zeros(len(points), dtype=bool)
     if labels is not None:
         given = np.asarray(labels)[finite]
         marked = given != BACKGROUND_ID
-        colors = _tinted(colors, given, object_colors(np.unique(given).tolist()))
+        drawn = _tinted(drawn, given, colors or object_colors(np.unique(given).tolist()))
     view, shown = _view_and_shown(points, points[marked], marked)
     projected = view.project(points[shown])
     frame = fit_frame(projected, np.empty((0, 3)), size[0], size[1] - _HEADER)
-    panel = Image.fromarray(splat(projected, colors[shown], frame))
+    panel = Image.fromarray(splat(projected, drawn[shown], frame))
     _save(_side_by_side((panel,), (title,), size), path)
 
 
