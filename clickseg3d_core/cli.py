@@ -18,6 +18,7 @@ from rich.text import Text
 from clickseg3d_core.commands.ablate import ablate
 from clickseg3d_core.commands.convert import convert
 from clickseg3d_core.commands.evaluate import evaluate
+from clickseg3d_core.commands.judge import judge
 from clickseg3d_core.commands.packages import needing_train_packages
 from clickseg3d_core.commands.report import report
 from clickseg3d_core.commands.score import score
@@ -205,6 +206,7 @@ app.command()(evaluate)
 app.command()(score)
 app.command()(report)
 app.command()(ablate)
+app.command()(judge)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

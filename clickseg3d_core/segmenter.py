@@ -18,6 +18,7 @@ from clickseg3d_core.answer import ClassEvidence, build_segmentation
 from clickseg3d_core.checkpoint import load_checkpoint, shipped_weights
 from clickseg3d_core.edges import describe_edges, edge_graph
 from clickseg3d_core.errors import CheckpointError, ClickError
+from clickseg3d_core.extent import LOST, ExtentTable
 from clickseg3d_core.kept import KeptByVoxel
 from clickseg3d_core.model.carving import carved, without_background
 from clickseg3d_core.model.features import input_features
@@ -53,6 +54,7 @@ class Encoding:
         tree: Search tree over the voxel centers, voxel units.
         graphs: (V, V) sparse step costs of each kind of path, see `ClickQueries`.
         classes: (V, N_c) float32 log probability of each voxel's class, or None.
+        extents: What candidate extents are described from, or None if none are judged.
     """
 
     cloud: PointCloud
@@ -62,6 +64,7 @@ class Encoding:
     tree: cKDTree
     graphs: tuple[csr_matrix, ...]
     classes: NDArray[np.float32] | None
+    extents: ExtentTable | None = None
     _paths: KeptByVoxel = field(default_factory=KeptByVoxel)
 
     @property
@@ -154,28 +157,40 @@ class ClickSegmenter:
             torch.from_numpy(features).to(self.device),
             torch.from_numpy(grid.centers).to(self.device),
         )[0]
+        graphs, extents = self._surroundings(grid, surface, memory)
         return Encoding(
             cloud=cloud,
             grid=grid,
             surface=surface,
             memory=memory,
             tree=cKDTree(grid.centers),
-            graphs=self._graphs(grid, surface, memory),
+            graphs=graphs,
             classes=self._dense_classes(memory),
+            extents=extents,
         )
 
-    def _graphs(self, grid: VoxelGrid, surface: Surface, memory: Any) -> tuple[csr_matrix, ...]:
+    def _surroundings(
+        self, grid: VoxelGrid, surface: Surface, memory: Any
+    ) -> tuple[tuple[csr_matrix, ...], ExtentTable | None]:
+        """Graphs of each kind of path, and what extents are judged by."""
         heads, kinds = self.net.scene_heads, self.config.path_kinds
-        if heads is None or kinds < 2:
-            return (surface.graph,)[:kinds]
+        if heads is None or (kinds < 2 and self.net.judge is None):
+            return (surface.graph,)[:kinds], None
         edges = describe_edges(grid, surface)
         logits = heads.edges(
             memory.features,
             torch.from_numpy(edges.pairs).to(self.device),
             torch.from_numpy(edges.terms).to(self.device),
         )
+        extents = None
+        if self.net.judge is not None:
+            border = (-logits.float()).sigmoid().cpu().numpy()
+            extents = ExtentTable.of(grid, surface, edges.pairs, border)
+        if kinds < 2:
+            return (surface.graph,)[:kinds], extents
         costs = edge_costs(logits, torch.from_numpy(edges.length).to(self.device))
-        return surface.graph, edge_graph(edges.pairs, costs.cpu().numpy(), len(grid))
+        learned = edge_graph(edges.pairs, costs.cpu().numpy(), len(grid))
+        return (surface.graph, learned), extents
 
     def _dense_classes(self, memory: Any) -> NDArray[np.float32] | None:
         decoder, heads = self.config.decoder, self.net.scene_heads
@@ -197,12 +212,9 @@ class ClickSegmenter:
             ClickError: if a click is farther than MAX_CLICK_DISTANCE voxels from every point.
         """
         rows = self._clicked_voxels(encoding, clicks)
-        object_ids = np.unique(clicks.object_ids[clicks.object_ids != BACKGROUND_ID])
-        if len(object_ids) == 0:
+        if not (clicks.object_ids != BACKGROUND_ID).any():
             return build_segmentation(encoding.cloud, encoding.grid, clicks, rows, None, None)
-        queries = self._queries(encoding, clicks, rows, object_ids)
-        with _threads_for(len(rows) * encoding.voxel_count, self.device):
-            masks, class_logits = self._decoded(encoding, queries, len(object_ids))
+        masks, class_logits = self._decoded(encoding, clicks, rows)
         classes = None
         if class_logits is not None:
             classes = ClassEvidence(
@@ -215,14 +227,49 @@ class ClickSegmenter:
             encoding.grid,
             clicks,
             rows,
-            self._with_background(masks).cpu().numpy(),
+            self._with_background(masks, self.judged(encoding, masks, rows, clicks)).cpu().numpy(),
             classes,
         )
 
+    def judged(
+        self,
+        encoding: Encoding,
+        masks: torch.Tensor,
+        rows: NDArray[np.int64],
+        clicks: Clicks,
+    ) -> NDArray[np.float32] | None:
+        """(O,) logits at which the objects end, or None for the same cut everywhere."""
+        if self.net.judge is None or encoding.extents is None:
+            return None
+        return self.net.judge.cuts(extent_terms(encoding.extents, masks, rows, clicks))
+
+    @torch.no_grad()
+    def masks(self, encoding: Encoding, clicks: Clicks) -> tuple[NDArray[np.int64], torch.Tensor]:
+        """What lies under a segmentation, for those who cut it themselves.
+
+        Args:
+            encoding: From `encode`.
+            clicks: K clicks, at least one of them on an object.
+
+        Returns:
+            (K,) int64 clicked voxels, and (O + B, V) float mask logits of the objects in order of
+            id, then of the background clicks.
+        """
+        rows = self._clicked_voxels(encoding, clicks)
+        return rows, self._decoded(encoding, clicks, rows)[0]
+
     def _decoded(
-        self, encoding: Encoding, queries: ClickQueries, objects: int
+        self, encoding: Encoding, clicks: Clicks, rows: NDArray[np.int64]
     ) -> tuple[torch.Tensor, torch.Tensor | None]:
         """(O + B, V) mask logits, and (K, N_c) class logits if the network has a class head."""
+        object_ids = np.unique(clicks.object_ids[clicks.object_ids != BACKGROUND_ID])
+        queries = self._queries(encoding, clicks, rows, object_ids)
+        with _threads_for(len(rows) * encoding.voxel_count, self.device):
+            return self._decoded_queries(encoding, queries, len(object_ids))
+
+    def _decoded_queries(
+        self, encoding: Encoding, queries: ClickQueries, objects: int
+    ) -> tuple[torch.Tensor, torch.Tensor | None]:
         output = self.net.decode(encoding.memory, queries, last_only=True)[-1]
         columns = int(queries.object_index.max()) + 1
         masks = merge_clicks(output.mask_logits, queries.object_index, columns)
@@ -286,12 +333,48 @@ class ClickSegmenter:
             paths=encoding.paths_from(voxels).to(self.device),
         )
 
-    def _with_background(self, masks: torch.Tensor) -> torch.Tensor:
-        """(O + B, V) logits -> (O + B + 1, V), counted from the cut, with a row for nobody."""
+    def _with_background(
+        self, masks: torch.Tensor, cuts: NDArray[np.float32] | None
+    ) -> torch.Tensor:
+        """(O + B, V) logits -> (O + B + 1, V), counted from the cut, with a row for nobody.
+
+        With cuts of their own, objects still compete by their logits: only the winner of a voxel
+        may have it.
+        """
         decoder = self.config.decoder
         nobody = 0.0 if decoder.background == "threshold" else float("-inf")
         row = masks.new_full((1, masks.shape[1]), nobody)
-        return torch.cat([masks - decoder.background_logit, row])
+        if cuts is None:
+            return torch.cat([masks - decoder.background_logit, row])
+        ends = masks.new_full((len(masks), 1), decoder.background_logit)
+        ends[: len(cuts), 0] = torch.from_numpy(cuts).to(masks)
+        beaten = masks < masks.amax(dim=0)
+        return torch.cat([(masks - ends).masked_fill(beaten, float("-inf")), row])
+
+
+def extent_terms(
+    extents: ExtentTable, masks: torch.Tensor, rows: NDArray[np.int64], clicks: Clicks
+) -> NDArray[np.float32]:
+    """Descriptions of the candidate extents of every clicked object.
+
+    Args:
+        extents: Of the cloud.
+        masks: (O + B, V) mask logits of objects in order of id, then of background clicks.
+        rows: (K,) int64 clicked voxels.
+        clicks: K clicks, at least one of them on an object.
+
+    Returns:
+        (O, T, EXTENT_TERMS) float32.
+    """
+    logits = masks.masked_fill(masks < masks.amax(dim=0), LOST).cpu().numpy()
+    terms = []
+    for row, object_id in zip(
+        logits, np.unique(clicks.object_ids[clicks.object_ids != BACKGROUND_ID]), strict=False
+    ):
+        own = clicks.object_ids == object_id
+        row[rows[~own]] = LOST
+        terms.append(extents.describe(row, rows[own], int((~own).sum())))
+    return np.stack(terms)
 
 
 @contextmanager

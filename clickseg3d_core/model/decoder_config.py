@@ -50,6 +50,9 @@ class DecoderConfig:
             cross-entropy of eq. 9 trains, so it costs no parameter.
         background_logit: The logit of that cut; 0 is one half. After training it may be moved to
             where the IoU on validation scenes is best, see `evaluation.calibration`.
+        extent: "fixed": every object ends at that cut. "judged": a small network looks at
+            candidates of several sizes and cuts each object where it judges best, see `extent`; the
+            cut above then holds for background clicks only. `clickseg3d judge` fits that network.
     """
 
     channels: int = 256
@@ -75,6 +78,7 @@ class DecoderConfig:
     background_clicks: Literal["carve", "free"] = "carve"
     background: Literal["threshold", "argmax"] = "threshold"
     background_logit: float = 0.0
+    extent: Literal["fixed", "judged"] = "fixed"
 
     def __post_init__(self) -> None:
         if self.channels % self.heads:

@@ -18,6 +18,7 @@ from clickseg3d_core.model.encoder import EncoderConfig, EncoderLevel, PointEnco
 from clickseg3d_core.model.features import feature_channels
 from clickseg3d_core.model.grid import VoxelBatch
 from clickseg3d_core.model.heads import SceneHeads
+from clickseg3d_core.model.judge import ExtentJudge
 from clickseg3d_core.model.memory import ClickQueries, SceneMemory
 
 Family = Literal["clickseg3d", "interobject3d", "agile3d"]
@@ -70,6 +71,8 @@ class ModelConfig:
                 f"family {self.family} has no {', '.join(self.decoder.switched_on)}; set each to "
                 "false in the decoder section"
             )
+        if self.family != "clickseg3d" and self.decoder.extent != "fixed":
+            raise ConfigError(f"family {self.family} has only decoder.extent fixed")
 
     @property
     def path_kinds(self) -> int:
@@ -85,15 +88,18 @@ class ClickNet(nn.Module, ABC):
 
     Attributes:
         encoder: The backbone.
+        judge: Judges how far objects reach, if `decoder.extent` says so.
         masks_background: Whether a background click has a mask, of what it lies on.
     """
 
     encoder: PointEncoder
+    judge: ExtentJudge | None
     masks_background = True
 
     def __init__(self, config: ModelConfig) -> None:
         super().__init__()
         self.config = config
+        self.judge = ExtentJudge() if config.decoder.extent == "judged" else None
 
     @property
     def scene_heads(self) -> SceneHeads | None:

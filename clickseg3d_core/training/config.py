@@ -13,6 +13,31 @@ from clickseg3d_core.training.losses import LossConfig
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class JudgeConfig:
+    """How the judge learns.
+
+    Attributes:
+        scenes: Scenes at most, drawn at random; 0 = no judge.
+        objects: Objects of a scene that are clicked, at most.
+        clicks: Clicks on each, at most: the second and later ones in the current error.
+        go_on: Probability of each further click.
+        beside: Probability that a first click is not the innermost point but any of the object.
+        without_color: Probability that a scene is shown without colors.
+        epochs: Rounds through the examples.
+        seed: Of all of it.
+    """
+
+    scenes: int = 300
+    objects: int = 14
+    clicks: int = 3
+    go_on: float = 0.5
+    beside: float = 0.35
+    without_color: float = 0.3
+    epochs: int = 20
+    seed: int = 0
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class TrainConfig:
     """One training run.
 
@@ -48,6 +73,7 @@ class TrainConfig:
         checkpoint_minutes: Minutes between checkpoints.
         validation_scenes: Scenes read from `validation` at most.
         validate_every: Steps between validations; 0 for none but the last.
+        judge: How the judge of extents is fitted at the end, on the training scenes.
     """
 
     model: Path
@@ -82,6 +108,7 @@ class TrainConfig:
     clicks: ClickConfig = field(default_factory=ClickConfig)
     loss: LossConfig = field(default_factory=LossConfig)
     auxiliary: AuxiliaryConfig = field(default_factory=AuxiliaryConfig)
+    judge: JudgeConfig = field(default_factory=lambda: JudgeConfig(scenes=0))
 
     def __post_init__(self) -> None:
         for name in ("steps", "batch_size", "max_voxels", "devices", "threads"):

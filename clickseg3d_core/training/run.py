@@ -32,6 +32,7 @@ from clickseg3d_core.model.network import ClickNet, ModelConfig
 from clickseg3d_core.model.pointcept import load_pointcept_state, read_pointcept_file
 from clickseg3d_core.segmenter import ClickSegmenter
 from clickseg3d_core.training.config import TrainConfig
+from clickseg3d_core.training.judging import judged_network
 from clickseg3d_core.training.optimization import (
     freeze_norms,
     learning_rate,
@@ -119,7 +120,19 @@ class Run:
             self.validate()
         self.calibrate()
         self.save()
+        self.judge()
         return self.config.output / "checkpoint"
+
+    def judge(self) -> None:
+        """Fit the judge of extents, which is part of the checkpoint but not of the run's state."""
+        if self.config.judge.scenes == 0 or not self.fabric.is_global_zero:
+            return
+        judged, facts = judged_network(
+            self.average, self.config.scenes, self.config.judge, self.fabric.device
+        )
+        self._log({"step": self.step, "judge": facts})
+        folder = self.config.output / "checkpoint"
+        save_checkpoint(judged, folder, training={**self.summary(), "judge": facts}, half=True)
 
     def _loader(self) -> DataLoader[list[Sample]]:
         stream = SampleStream(
@@ -255,6 +268,7 @@ def _initial_net(config: TrainConfig, model_config: ModelConfig) -> ClickNet:
     net = build_net(model_config)
     if config.start_from is not None:
         other, _ = load_checkpoint(config.start_from)
+        other.judge = None  # is fitted to one network, at the end
         load_weights(net, other.state_dict(), str(config.start_from))
     if config.start_from_pointcept is not None:
         state = read_pointcept_file(config.start_from_pointcept)

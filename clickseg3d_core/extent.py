@@ -1,0 +1,197 @@
+"""How far an object reaches: answers of several sizes, described by their shape and border.
+
+One click leaves open whether the cushion, the sofa, or the sofa and what lies on it is meant.
+Cutting the mask logits at several levels gives nested candidates; what tells a good one is not the
+logits alone but what the cut looks like: whether its border runs along edges between objects, and
+whether size, height and shape are those of a thing. `model.judge` learns that from these terms.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from clickseg3d_core.surface import Surface
+from clickseg3d_core.voxels import VoxelGrid
+
+CUTS = (-3.0, -2.0, -1.5, -1.0, -0.5, 0.0, 0.5, 1.0, 2.0)
+"""Mask logits at which an object may end."""
+EXTENT_TERMS = 31
+LOST = -9.0
+"""Logit of a voxel that is certainly not the object's."""
+
+_MIDDLE = CUTS.index(-0.5)
+_HELD = CUTS[-1] + 0.01
+_BORDER_GAP = 8.0
+_MOMENTS = 10
+
+
+@dataclass(frozen=True, kw_only=True, slots=True, eq=False)
+class ExtentTable:
+    """What all candidates on one cloud are described from.
+
+    Attributes:
+        moments: (V, 10) float32: 1, x, y, z, xx, xy, yy, zz in metres from the middle of the
+            floor, steepness and its square.
+        starts: (V + 1,) int64, where each voxel's neighbors start in the next two.
+        neighbors: (2E,) int64 voxels.
+        border: (2E,) float32 probability that the edge lies between two objects.
+        height: Of the cloud, metres.
+        voxel_size: Metres.
+    """
+
+    moments: NDArray[np.float32]
+    starts: NDArray[np.int64]
+    neighbors: NDArray[np.int64]
+    border: NDArray[np.float32]
+    height: float
+    voxel_size: float
+
+    @classmethod
+    def of(
+        cls,
+        grid: VoxelGrid,
+        surface: Surface,
+        pairs: NDArray[np.int64],
+        border: NDArray[np.float32],
+    ) -> ExtentTable:
+        """Of a cloud of V voxels.
+
+        Args:
+            grid: Voxels.
+            surface: Their normals.
+            pairs: (E, 2) int64, each pair once.
+            border: (E,) probability that an edge lies between two objects.
+        """
+        place = grid.centers.astype(np.float64) * grid.voxel_size
+        floor, top = np.percentile(place[:, 2], [1.0, 99.0])
+        x, y, z = (place - [*np.median(place[:, :2], axis=0), floor]).T
+        steep = np.abs(surface.normals[:, 2])
+        columns = [np.ones(len(x)), x, y, z, x * x, x * y, y * y, z * z, steep, steep * steep]
+        one, other = np.concatenate([pairs, pairs[:, ::-1]]).T
+        order = np.argsort(one, kind="stable")
+        return cls(
+            moments=np.stack(columns, axis=1).astype(np.float32),
+            starts=np.searchsorted(one[order], np.arange(len(x) + 1)),
+            neighbors=other[order],
+            border=np.concatenate([border, border])[order].astype(np.float32),
+            height=float(top - floor),
+            voxel_size=grid.voxel_size,
+        )
+
+    def describe(
+        self, logits: NDArray[np.float32], clicked: NDArray[np.int64], others: int
+    ) -> NDArray[np.float32]:
+        """The candidates of one object.
+
+        Args:
+            logits: (V,) of its mask; LOST where it cannot be.
+            clicked: Its clicked voxels, which belong to every candidate; at least one.
+            others: Clicks of the user that are not on it.
+
+        Returns:
+            (T, EXTENT_TERMS) float32, a row for each of CUTS.
+        """
+        clicked = np.unique(clicked)
+        members = np.union1d(np.flatnonzero(logits > CUTS[0]), clicked)
+        value = logits[members]
+        value[np.searchsorted(members, clicked)] = _HELD
+        level = np.full(len(logits), -1)
+        level[members] = np.searchsorted(CUTS, value) - 1
+        own = level[members]
+        sums = _nested(own, self.moments[members])
+        logit = _nested(own, np.stack([value, value * value], axis=1))
+        border = self._border(members, own, level, logits)
+        return np.concatenate(
+            [self._edges(sums[:, 0], logit, border, len(clicked), others),
+             self._shape(sums, self.moments[clicked, 1:4].mean(axis=0))],
+            axis=1,
+        ).astype(np.float32)  # fmt: skip
+
+    def _border(
+        self,
+        members: NDArray[np.int64],
+        own: NDArray[np.int64],
+        level: NDArray[np.int64],
+        logits: NDArray[np.float32],
+    ) -> NDArray[np.float64]:
+        """Sums (T, 7) over the edges that lead out, and over those within.
+
+        Out: number, border probability, certain borders, step in logit. Within: the first three.
+        """
+        count = self.starts[members + 1] - self.starts[members]
+        first = np.repeat(self.starts[members] - (np.cumsum(count) - count), count)
+        edge = np.arange(count.sum()) + first
+        to = self.neighbors[edge]
+        inner, outer = np.repeat(own, count), level[to]
+        weight = self.border[edge].astype(np.float64)
+        step = np.clip(np.repeat(logits[members], count) - logits[to], 0.0, _BORDER_GAP)
+        ones, certain = np.ones(len(edge)), (weight > 0.5).astype(np.float64)
+        low = np.minimum(inner, outer)
+        return np.stack(
+            [*(_between(outer + 1, inner, v) for v in (ones, weight, certain, step)),
+             *(_between(np.zeros_like(low), low, v) for v in (ones, weight, certain))],
+            axis=1,
+        )  # fmt: skip
+
+    @staticmethod
+    def _edges(
+        count: NDArray[np.float64],
+        logit: NDArray[np.float64],
+        border: NDArray[np.float64],
+        clicks: int,
+        others: int,
+    ) -> NDArray[np.float64]:
+        """(T, 14): the cut, the clicks, how the size changes, and what the border runs along."""
+        out, inside = np.maximum(border[:, :1], 1.0), np.maximum(border[:, 4:5], 1.0)
+        mean = logit[:, 0] / count
+        same = np.ones(len(count))
+        return np.stack(
+            [np.array(CUTS), clicks * same, others * same, np.log(count / count[_MIDDLE]),
+             border[:, 0] / count, np.log1p(border[:, 0]), *(border[:, 1:4] / out).T,
+             *(border[:, 5:7] / inside).T, np.log1p(border[:, 6]), mean,
+             np.sqrt(np.maximum(logit[:, 1] / count - mean * mean, 0.0))],
+            axis=1,
+        )  # fmt: skip
+
+    def _shape(self, sums: NDArray[np.float64], click: NDArray[np.float32]) -> NDArray[np.float64]:
+        """(T, 17): sizes along and across in plan, upright, heights, area, slope, click's place."""
+        count, mean = sums[:, 0], sums / sums[:, :1]
+        x, y, z = mean[:, 1:4].T
+        xx, xy, yy, zz = (mean[:, 4:8] - np.stack([x * x, x * y, y * y, z * z], axis=1)).T
+        middle, spread = (xx + yy) / 2.0, np.hypot((xx - yy) / 2.0, xy)
+        least = self.voxel_size**2 / 12.0  # a voxel's own
+        long, wide, tall = np.sqrt(
+            np.maximum(np.stack([middle + spread, middle - spread, zz]), 0.0) + least
+        )
+        area, same = count * self.voxel_size**2, np.ones(len(count))
+        steep = mean[:, 8]
+        away = np.linalg.norm(mean[:, 1:4] - click, axis=1) / (long + tall)
+        return np.stack(
+            [np.log(long), np.log(wide), np.log(tall), z, z - 1.7 * tall, z + 1.7 * tall,
+             self.height - z, self.height * same, np.log(area), np.log(area / (long * wide)),
+             np.log(area / (long * tall)), np.log(count), np.log(self.voxel_size) * same, steep,
+             np.sqrt(np.maximum(mean[:, 9] - steep * steep, 0.0)), away, z - click[2]],
+            axis=1,
+        )  # fmt: skip
+
+
+def _nested(level: NDArray[np.int64], values: NDArray[np.float32]) -> NDArray[np.float64]:
+    """Sums (T, D) of (S, D) values over the voxels that pass each cut."""
+    passed = np.zeros((len(CUTS), len(level)), dtype=np.float32)
+    passed[level, np.arange(len(level))] = 1.0
+    sums = (passed @ values).astype(np.float64)
+    return np.asarray(np.cumsum(sums[::-1], axis=0)[::-1])
+
+
+def _between(
+    first: NDArray[np.int64], last: NDArray[np.int64], values: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """Sums (T,) of values over the cuts first..last of each; none where last is before first."""
+    held = last >= first
+    size = len(CUTS) + 1
+    begun = np.bincount(first[held], values[held], size)
+    ended = np.bincount(last[held] + 1, values[held], size)
+    return np.asarray(np.cumsum(begun - ended)[: len(CUTS)])

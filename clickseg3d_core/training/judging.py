@@ -1,0 +1,293 @@
+"""Fits the judge of extents (`model.judge`) to a trained network."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass, replace
+from multiprocessing import get_context
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.nn import functional
+
+from clickseg3d_core.checkpoint import load_checkpoint, save_checkpoint
+from clickseg3d_core.clicks import innermost_point, next_click
+from clickseg3d_core.data.scene import Scene, load_scene
+from clickseg3d_core.errors import ConfigError
+from clickseg3d_core.evaluation.single_object import seen_points
+from clickseg3d_core.extent import CUTS, EXTENT_TERMS
+from clickseg3d_core.model.judge import SHARPNESS, ExtentJudge
+from clickseg3d_core.model.network import ClickNet
+from clickseg3d_core.segmenter import ClickSegmenter, Encoding, extent_terms
+from clickseg3d_core.training.config import JudgeConfig
+from clickseg3d_core.training.samples import scene_files
+from clickseg3d_core.types import BACKGROUND_ID, Clicks, PointCloud
+
+_LARGEST_BATCH = 64
+_RATE, _DECAY = 2e-3, 0.1
+_REGRET = 2.0
+
+
+@dataclass(frozen=True, kw_only=True, slots=True, eq=False)
+class Examples:
+    """What the judge learns from.
+
+    Attributes:
+        terms: (M, T, EXTENT_TERMS) float32 descriptions of T candidates each.
+        ious: (M, T) float32 over the points of the scan.
+    """
+
+    terms: NDArray[np.float32]
+    ious: NDArray[np.float32]
+
+
+def with_judge(net: ClickNet) -> ClickNet:
+    """A copy of a network that has an untrained judge.
+
+    Raises:
+        ConfigError: if the family has none.
+    """
+    judged = copy.deepcopy(net)
+    decoder = replace(net.config.decoder, extent="judged")
+    judged.config = replace(net.config, decoder=decoder)
+    judged.judge = ExtentJudge()
+    return judged
+
+
+def judged_network(
+    net: ClickNet,
+    folder: Path,
+    config: JudgeConfig,
+    device: torch.device,
+    *,
+    workers: int = 1,
+    progress: Callable[[int], None] | None = None,
+) -> tuple[ClickNet, dict[str, float]]:
+    """A copy of a trained network with a judge fitted to it.
+
+    Args:
+        net: Of family clickseg3d.
+        folder: Of labelled scenes.
+        config: How the judge learns.
+        device: Where the network runs.
+        workers: Processes.
+        progress: Told how many scenes are done.
+
+    Returns:
+        The copy, and facts for the log: examples, mean IoU of the best candidates and of those
+        chosen.
+
+    Raises:
+        ConfigError: if the folder has no scene, or none with an object.
+    """
+    judged = with_judge(net)
+    segmenter = ClickSegmenter(judged, {}, device)
+    paths = scene_files(folder)
+    chosen = np.random.default_rng(config.seed).permutation(len(paths))[: config.scenes]
+    chosen_paths = [paths[i] for i in chosen]
+    examples = collect(segmenter, chosen_paths, config, workers=workers, progress=progress)
+    fitted = ExtentJudge()
+    missed = fit(fitted, examples, config)
+    judged.judge = fitted.to(device)
+    best = float(examples.ious.max(axis=1).mean())
+    facts = {"examples": len(examples.ious), "best": best, "chosen": best - missed}
+    return judged.eval(), {name: round(float(value), 4) for name, value in facts.items()}
+
+
+def judge_checkpoint(
+    checkpoint: Path,
+    folder: Path,
+    output: Path,
+    config: JudgeConfig,
+    *,
+    workers: int = 1,
+    progress: Callable[[int], None] | None = None,
+) -> dict[str, float]:
+    """Fit the judge of a checkpoint and write both as another one.
+
+    Returns:
+        Facts, see `judged_network`.
+
+    Raises:
+        CheckpointError: if the checkpoint cannot be read.
+        ConfigError: as `judged_network`.
+    """
+    net, record = load_checkpoint(checkpoint)
+    judged, facts = judged_network(
+        net, folder, config, torch.device("cpu"), workers=workers, progress=progress
+    )
+    save_checkpoint(judged, output, training={**record.get("training", {}), "judge": facts})
+    return facts
+
+
+def scene_examples(segmenter: ClickSegmenter, scene: Scene, config: JudgeConfig) -> Examples:
+    """Click objects of a scene as a user does, and compare all candidates with the truth."""
+    rng = np.random.default_rng([config.seed, len(scene.xyz), int(scene.instance.sum())])
+    xyz = scene.xyz.astype(np.float64)
+    rgb = None if rng.random() < config.without_color else scene.rgb
+    encoding = segmenter.encode(PointCloud(xyz, rgb))
+    ids, counts = np.unique(scene.instance[scene.instance > 0], return_counts=True)
+    ids = rng.permutation(ids[counts >= 30])[: config.objects]
+    found = [
+        example
+        for instance in ids.tolist()
+        for example in _object_examples(
+            segmenter, encoding, scene.instance == instance, config, rng
+        )
+    ]
+    return Examples(
+        terms=np.array([e[0] for e in found], np.float32).reshape(-1, len(CUTS), EXTENT_TERMS),
+        ious=np.array([e[1] for e in found], np.float32).reshape(-1, len(CUTS)),
+    )
+
+
+def _object_examples(
+    segmenter: ClickSegmenter,
+    encoding: Encoding,
+    truth: NDArray[np.bool_],
+    config: JudgeConfig,
+    rng: np.random.Generator,
+) -> list[tuple[NDArray[np.float32], NDArray[np.float32]]]:
+    xyz, seen, owner = encoding.cloud.xyz, seen_points(encoding), encoding.grid.point_to_voxel
+    assert encoding.extents is not None
+    if not truth[seen].any():
+        return []
+    if rng.random() < config.beside:
+        points = [int(rng.choice(seen[truth[seen]]))]
+    else:
+        points = [int(seen[innermost_point(xyz[seen], truth[seen])])]
+    ids = [1]
+    found = []
+    for turn in range(config.clicks):
+        clicks = Clicks(xyz[points], np.array(ids))
+        rows, masks = segmenter.masks(encoding, clicks)
+        terms = extent_terms(encoding.extents, masks, rows, clicks)[0]
+        winner = (masks[0] >= masks.amax(dim=0)).cpu().numpy()
+        logits = np.where(winner, masks[0].cpu().numpy(), -np.inf)
+        logits[rows] = np.where(np.array(ids) == BACKGROUND_ID, -np.inf, np.inf)
+        found.append((terms, _ious(logits, owner, truth)))
+        if turn + 1 == config.clicks or rng.random() >= config.go_on:
+            break
+        answer = (logits[owner] > segmenter.config.decoder.background_logit).astype(np.int32)
+        answer[points] = ids
+        click = next_click(xyz[seen], truth[seen].astype(np.int64), answer[seen])
+        if click is None:
+            break
+        points.append(int(seen[click.index]))
+        ids.append(1 if click.label else BACKGROUND_ID)
+    return found
+
+
+def _ious(
+    logits: NDArray[np.float32], owner: NDArray[np.int64], truth: NDArray[np.bool_]
+) -> NDArray[np.float32]:
+    """(T,) IoU of each candidate, over points."""
+    known = owner >= 0
+    size = np.bincount(owner[known], minlength=len(logits))
+    inside = np.bincount(owner[known], truth[known], len(logits))
+    taken = logits > np.array(CUTS)[:, None]
+    shared = taken @ inside
+    return np.asarray(shared / (taken @ size + truth.sum() - shared), np.float32)
+
+
+def collect(
+    segmenter: ClickSegmenter,
+    paths: Sequence[Path],
+    config: JudgeConfig,
+    *,
+    workers: int = 1,
+    progress: Callable[[int], None] | None = None,
+) -> Examples:
+    """Examples of many scenes, the same for any number of workers.
+
+    Args:
+        segmenter: Of a network with a judge, however untrained.
+        paths: Scene files.
+        config: How they are clicked.
+        workers: Processes, one thread each.
+        progress: Told how many scenes are done.
+
+    Raises:
+        ConfigError: if there are none.
+    """
+    if workers == 1:
+        parts = _told((scene_examples(segmenter, load_scene(p), config) for p in paths), progress)
+    else:
+        with ProcessPoolExecutor(
+            workers,
+            mp_context=get_context("spawn"),
+            initializer=_begin,
+            initargs=(segmenter, config),
+        ) as pool:
+            parts = _told(pool.map(_click, paths), progress)
+    if not any(len(part.terms) for part in parts):
+        raise ConfigError("no scene has an object of 30 points to learn from")
+    terms = np.concatenate([part.terms for part in parts])
+    return Examples(terms=terms, ious=np.concatenate([part.ious for part in parts]))
+
+
+def fit(judge: ExtentJudge, examples: Examples, config: JudgeConfig) -> float:
+    """Train a judge in place.
+
+    The loss is the cross-entropy of each candidate's IoU and the IoU that is missed by choosing as
+    the judge would, softly.
+
+    Returns:
+        Mean IoU that the choice loses against the best candidates, on the examples.
+    """
+    terms, ious = torch.from_numpy(examples.terms), torch.from_numpy(examples.ious)
+    flat = terms.reshape(-1, EXTENT_TERMS)
+    judge.mean.copy_(flat.mean(dim=0))
+    judge.scale.copy_(flat.std(dim=0, correction=0) + 1e-3)
+    generator = torch.Generator().manual_seed(config.seed)
+    size = min(_LARGEST_BATCH, len(terms))
+    steps = max(config.epochs * len(terms) // size, 1)
+    optimizer = torch.optim.AdamW(judge.parameters(), lr=_RATE, weight_decay=_DECAY)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, _RATE, total_steps=steps + 1)
+    judge.train()
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(config.seed)  # dropout has no generator of its own
+        for _ in range(steps):
+            rows = torch.randint(len(terms), (size,), generator=generator)
+            logits = judge(terms[rows])
+            loss = functional.binary_cross_entropy_with_logits(logits, ious[rows])
+            torch.autograd.backward(loss + _REGRET * _regret(logits, ious[rows]))
+            optimizer.step()
+            optimizer.zero_grad(set_to_none=True)
+            schedule.step()
+    judge.eval()
+    with torch.no_grad():
+        return float(_regret(judge(terms), ious))
+
+
+def _regret(logits: Tensor, ious: Tensor) -> Tensor:
+    missed = ious.amax(dim=1, keepdim=True) - ious
+    regret: Tensor = ((SHARPNESS * logits).softmax(dim=1) * missed).sum(dim=1).mean()
+    return regret
+
+
+def _told(results: Iterable[Examples], progress: Callable[[int], None] | None) -> list[Examples]:
+    parts = []
+    for result in results:
+        parts.append(result)
+        if progress is not None:
+            progress(len(parts))
+    return parts
+
+
+_of_this_process: list[tuple[ClickSegmenter, JudgeConfig]] = []
+
+
+def _begin(segmenter: ClickSegmenter, config: JudgeConfig) -> None:
+    torch.set_num_threads(1)
+    _of_this_process[:] = [(segmenter, config)]
+
+
+def _click(path: Path) -> Examples:
+    segmenter, config = _of_this_process[0]
+    return scene_examples(segmenter, load_scene(path), config)

@@ -1,0 +1,121 @@
+"""Candidate extents: their terms against plain loops, and how the segmenter cuts by them."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from clickseg3d_core import Clicks, ClickSegmenter, PointCloud
+from clickseg3d_core.edges import describe_edges
+from clickseg3d_core.errors import ConfigError
+from clickseg3d_core.extent import CUTS, EXTENT_TERMS, LOST, ExtentTable
+from clickseg3d_core.model.families import build_net
+from clickseg3d_core.model.judge import ExtentJudge
+from clickseg3d_core.segmenter import extent_terms
+from clickseg3d_core.surface import describe_surface
+from clickseg3d_core.training.judging import with_judge
+from clickseg3d_core.voxels import voxelize
+
+
+def small_cloud(rng):  # type: ignore[no-untyped-def]
+    xyz = rng.uniform(0.0, 1.0, (900, 3)) * [1.0, 0.8, 0.05]
+    return PointCloud(xyz, rng.integers(0, 255, (900, 3)).astype(np.uint8))
+
+
+@pytest.fixture
+def table(rng):  # type: ignore[no-untyped-def]
+    grid = voxelize(small_cloud(rng), 0.06)
+    surface = describe_surface(grid)
+    pairs = describe_edges(grid, surface).pairs
+    border = rng.uniform(0.0, 1.0, len(pairs)).astype(np.float32)
+    return grid, pairs, border, ExtentTable.of(grid, surface, pairs, border)
+
+
+def test_terms_are_what_plain_loops_find(table, rng):  # type: ignore[no-untyped-def]
+    grid, pairs, border, extents = table
+    logits = rng.uniform(-5.0, 4.0, len(grid)).astype(np.float32)
+    clicked = np.array([7, 3])
+    terms = extents.describe(logits, clicked, 2)
+    assert terms.shape == (len(CUTS), EXTENT_TERMS)
+    assert np.isfinite(terms).all()
+    for row, cut in zip(terms, CUTS, strict=True):
+        inside = logits > cut
+        inside[clicked] = True
+        within = inside[pairs].all(axis=1)
+        leaving = inside[pairs].any(axis=1) & ~within
+        place = grid.centers[inside] * grid.voxel_size
+        assert row[:3].tolist() == [cut, 2.0, 2.0]
+        assert row[5] == pytest.approx(np.log1p(leaving.sum()), abs=1e-4)
+        assert row[6] == pytest.approx(border[leaving].mean(), abs=1e-4)
+        assert row[7] == pytest.approx((border[leaving] > 0.5).mean(), abs=1e-4)
+        assert row[9] == pytest.approx(border[within].mean(), abs=1e-4)
+        assert row[25] == pytest.approx(np.log(inside.sum()), abs=1e-4)
+        flat = np.linalg.eigvalsh(np.cov(place[:, :2].T, bias=True))
+        assert row[14] == pytest.approx(np.log(np.sqrt(flat[1] + 0.06**2 / 12)), abs=1e-3)
+        assert row[15] == pytest.approx(np.log(np.sqrt(flat[0] + 0.06**2 / 12)), abs=1e-3)
+
+
+def test_a_lost_voxel_is_in_no_candidate_and_a_clicked_one_in_all(table):  # type: ignore[no-untyped-def]
+    grid, _, _, extents = table
+    logits = np.full(len(grid), LOST, np.float32)
+    terms = extents.describe(logits, np.array([5]), 0)
+    assert np.allclose(terms[:, 25], 0.0)  # one voxel
+
+
+def test_the_judge_cuts_where_it_judges_best():
+    judge = ExtentJudge()
+    with torch.no_grad():
+        for parameter in judge.parameters():
+            parameter.zero_()
+        judge.read.weight[0, 0] = 10.0  # the cut itself: a larger one is better
+        judge.say.weight[0, 0] = 10.0
+    judge.eval()
+    terms = np.zeros((1, len(CUTS), EXTENT_TERMS), np.float32)
+    terms[0, :, 0] = CUTS
+    assert judge.cuts(terms)[0] == pytest.approx(CUTS[-1], abs=0.05)
+
+
+@pytest.fixture
+def judged(tiny_segmenter):  # type: ignore[no-untyped-def]
+    return ClickSegmenter(with_judge(tiny_segmenter.net), {}, torch.device("cpu"))
+
+
+def labels_at(segmenter, cloud, clicks, cuts, monkeypatch):  # type: ignore[no-untyped-def]
+    monkeypatch.setattr(segmenter.net.judge, "cuts", lambda terms: np.array(cuts, np.float32))
+    return segmenter.segment(segmenter.encode(cloud, 0.06), clicks).labels
+
+
+def test_every_object_is_cut_at_its_own_level(judged, rng, monkeypatch):  # type: ignore[no-untyped-def]
+    cloud = small_cloud(rng)
+    clicks = Clicks(cloud.xyz[[0, 500, 800]], np.array([1, 2, 0]))
+    wide = labels_at(judged, cloud, clicks, [-30.0, -30.0], monkeypatch)
+    none = labels_at(judged, cloud, clicks, [30.0, 30.0], monkeypatch)
+    one = labels_at(judged, cloud, clicks, [30.0, -30.0], monkeypatch)
+    assert (wide == 1).sum() > (none == 1).sum() >= 1  # the clicked voxel stays
+    assert (wide == 2).sum() > (none == 2).sum() >= 1
+    assert np.array_equal(one == 2, (wide == 2) & (one != 1))  # neighbors do not grow into it
+    assert (one == 1).sum() == (none == 1).sum()
+
+
+def test_terms_of_an_object_leave_out_what_others_win(judged, rng):  # type: ignore[no-untyped-def]
+    cloud = small_cloud(rng)
+    encoding = judged.encode(cloud, 0.06)
+    clicks = Clicks(cloud.xyz[[0, 500]], np.array([1, 2]))
+    rows, masks = judged.masks(encoding, clicks)
+    terms = extent_terms(encoding.extents, masks, rows, clicks)
+    won = np.exp(terms[:, 0, 25]).sum()
+    assert won <= encoding.voxel_count + 1e-3
+    assert terms[:, 0, 1].tolist() == [1.0, 1.0]
+    assert terms[:, 0, 2].tolist() == [1.0, 1.0]
+
+
+def test_baselines_have_no_judge(tiny_segmenter):  # type: ignore[no-untyped-def]
+    config = tiny_segmenter.config
+    decoder = replace(config.decoder, extent="judged")
+    assert build_net(replace(config, decoder=decoder)).judge is not None
+    with pytest.raises(ConfigError, match="extent"):
+        replace(config, decoder=replace(decoder, **dict.fromkeys(decoder.switched_on, False)),
+                family="agile3d")  # fmt: skip
