@@ -38,12 +38,13 @@ def test_every_object_of_the_demo_scan_with_one_click_each(shipped, scene, click
         / ((labels == i) | (scene.instance == i)).sum()
         for i in clicks.object_ids
     ]
-    assert np.mean(ious) > 0.8
+    assert np.mean(ious) > 0.89
 
 
 def test_more_clicks_mend_the_answer(shipped, scene):
     ious = np.array([r.ious for r in evaluate_scene(shipped, scene, clicks=3)])
-    assert ious[:, 0].mean() > 0.9
+    assert ious[:, 0].mean() > 0.92
+    assert ious[:, 2].mean() > 0.95
     worst = ious[ious[:, 0] < np.median(ious[:, 0])]
     assert worst[:, 2].mean() > worst[:, 0].mean()
 
@@ -71,7 +72,7 @@ def test_colorless_scan_is_answered(shipped, scene, clicks):
     cloud = PointCloud(scene.xyz)
     labels = shipped.segment(shipped.encode(cloud), clicks).labels
     right = [(labels[scene.instance == i] == i).mean() for i in clicks.object_ids]
-    assert np.mean(right) > 0.7
+    assert np.mean(right) > 0.95
 
 
 def test_weights_fit_the_size_limit(shipped):
