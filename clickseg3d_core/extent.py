@@ -9,6 +9,7 @@ whether size, height and shape are those of a thing. `model.judge` learns that f
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,7 +26,8 @@ LOST = -9.0
 _MIDDLE = CUTS.index(-0.5)
 _HELD = CUTS[-1] + 0.01
 _BORDER_GAP = 8.0
-_MOMENTS = 10
+_LEVELS = len(CUTS) + 1
+"""How many cuts a voxel passes, 0 to all."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
@@ -37,7 +39,7 @@ class ExtentTable:
             floor, steepness and its square.
         starts: (V + 1,) int64, where each voxel's neighbors start in the next two.
         neighbors: (2E,) int64 voxels.
-        border: (2E,) float32 probability that the edge lies between two objects.
+        border: (2E,) float64 probability that the edge lies between two objects.
         height: Of the cloud, metres.
         voxel_size: Metres.
     """
@@ -45,7 +47,7 @@ class ExtentTable:
     moments: NDArray[np.float32]
     starts: NDArray[np.int64]
     neighbors: NDArray[np.int64]
-    border: NDArray[np.float32]
+    border: NDArray[np.float64]
     height: float
     voxel_size: float
 
@@ -76,7 +78,7 @@ class ExtentTable:
             moments=np.stack(columns, axis=1).astype(np.float32),
             starts=np.searchsorted(one[order], np.arange(len(x) + 1)),
             neighbors=other[order],
-            border=np.concatenate([border, border])[order].astype(np.float32),
+            border=np.concatenate([border, border])[order].astype(np.float64),
             height=float(top - floor),
             voxel_size=grid.voxel_size,
         )
@@ -95,10 +97,12 @@ class ExtentTable:
             (T, EXTENT_TERMS) float32, a row for each of CUTS.
         """
         clicked = np.unique(clicked)
-        members = np.union1d(np.flatnonzero(logits > CUTS[0]), clicked)
+        reached = logits > CUTS[0]
+        reached[clicked] = True
+        members = np.flatnonzero(reached)
         value = logits[members]
         value[np.searchsorted(members, clicked)] = _HELD
-        level = np.full(len(logits), -1)
+        level = np.full(len(logits), -1, dtype=np.int64)
         level[members] = np.searchsorted(CUTS, value) - 1
         own = level[members]
         sums = _nested(own, self.moments[members])
@@ -125,16 +129,15 @@ class ExtentTable:
         first = np.repeat(self.starts[members] - (np.cumsum(count) - count), count)
         edge = np.arange(count.sum()) + first
         to = self.neighbors[edge]
-        inner, outer = np.repeat(own, count), level[to]
-        weight = self.border[edge].astype(np.float64)
+        pair = np.repeat((own + 1) * _LEVELS, count) + level[to] + 1
+        weight = self.border[edge]
         step = np.clip(np.repeat(logits[members], count) - logits[to], 0.0, _BORDER_GAP)
-        ones, certain = np.ones(len(edge)), (weight > 0.5).astype(np.float64)
-        low = np.minimum(inner, outer)
-        return np.stack(
-            [*(_between(outer + 1, inner, v) for v in (ones, weight, certain, step)),
-             *(_between(np.zeros_like(low), low, v) for v in (ones, weight, certain))],
-            axis=1,
-        )  # fmt: skip
+        size = _LEVELS * _LEVELS
+        sums: list[NDArray[Any]] = [
+            np.bincount(pair, values, size).reshape(_LEVELS, _LEVELS)
+            for values in (None, weight, weight > 0.5, step)
+        ]
+        return np.stack([*map(_leading_out, sums), *map(_within, sums[:3])], axis=1)
 
     @staticmethod
     def _edges(
@@ -186,12 +189,11 @@ def _nested(level: NDArray[np.int64], values: NDArray[np.float32]) -> NDArray[np
     return np.asarray(np.cumsum(sums[::-1], axis=0)[::-1])
 
 
-def _between(
-    first: NDArray[np.int64], last: NDArray[np.int64], values: NDArray[np.float64]
-) -> NDArray[np.float64]:
-    """Sums (T,) of values over the cuts first..last of each; none where last is before first."""
-    held = last >= first
-    size = len(CUTS) + 1
-    begun = np.bincount(first[held], values[held], size)
-    ended = np.bincount(last[held] + 1, values[held], size)
-    return np.asarray(np.cumsum(begun - ended)[: len(CUTS)])
+def _leading_out(sums: NDArray[Any]) -> NDArray[np.float64]:
+    """(T,) from sums by level of both ends: one passes the cut, the other does not."""
+    return np.array([sums[k + 1 :, : k + 1].sum() for k in range(len(CUTS))], dtype=np.float64)
+
+
+def _within(sums: NDArray[Any]) -> NDArray[np.float64]:
+    """(T,) from sums by level of both ends: both pass the cut."""
+    return np.array([sums[k + 1 :, k + 1 :].sum() for k in range(len(CUTS))], dtype=np.float64)
