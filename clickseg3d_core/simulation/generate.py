@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import logging
+from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, replace
 from functools import lru_cache
@@ -19,6 +20,8 @@ from clickseg3d_core.simulation.roomscan import simulate_room
 from clickseg3d_core.simulation.street import simulate_street
 from clickseg3d_core.simulation.table import simulate_table
 from clickseg3d_core.simulation.worlds import PlacedWorld, load_world, simulate_world
+
+logger = logging.getLogger(__name__)
 
 KINDS = ("room", "table", "street")
 
@@ -113,13 +116,25 @@ def write_one(config: SimulationConfig, out: Path, index: int) -> Path:
     shares = np.asarray(config.weights, dtype=np.float64)
     kind = config.kinds[int(rng.choice(len(config.kinds), p=shares / shares.sum()))]
     if config.worlds and config.meshes is not None:
-        placed = _world(config.worlds[index % len(config.worlds)], config.meshes)
-        scene = simulate_world(placed, kind, rng)
+        turns = [config.worlds[(index + i) % len(config.worlds)] for i in range(len(config.worlds))]
+        scene = _placed_scene(turns, config.meshes, kind, rng)
     else:
         scene = simulate_scene(kind, rng, _library(config.meshes, config.unseen_worlds))
     meta = {**scene.meta, "seed": config.seed, "index": index}
     save_scene(replace(scene, meta=meta), path)
     return path
+
+
+def _placed_scene(
+    worlds: Sequence[Path], meshes: Path, kind: str, rng: np.random.Generator
+) -> Scene:
+    """A scan of the first world, or of the next one if 30 tries there showed too little."""
+    for path in worlds[:-1]:
+        try:
+            return simulate_world(_world(path, meshes), kind, rng)
+        except ConfigError as error:
+            logger.info("%s", error)
+    return simulate_world(_world(worlds[-1], meshes), kind, rng)
 
 
 def generate(

@@ -9,12 +9,15 @@ import numpy as np
 import pytest
 
 from clickseg3d_core.classes import CLASS_IDS
+from clickseg3d_core.data.scene import load_scene
 from clickseg3d_core.errors import ConfigError, FileFormatError
 from clickseg3d_core.simulation import (
     shapes,
 )
 from clickseg3d_core.simulation.class_map import our_class
 from clickseg3d_core.simulation.generate import (
+    SimulationConfig,
+    generate,
     simulate_scene,
 )
 from clickseg3d_core.simulation.library import load_library
@@ -143,6 +146,19 @@ def test_placed_worlds_are_scanned_in_room_sized_parts(tmp_path: Path) -> None:
     assert 0.25 < np.ptp(crate[:, 0]) < 0.5
     with pytest.raises(ConfigError, match="room or street"):
         simulate_world(placed, "table", np.random.default_rng(0))
+
+
+def test_a_world_that_shows_too_little_passes_its_turn_on(tmp_path: Path) -> None:
+    full, meshes = placed_world(tmp_path)
+    rows = json.loads(full.read_text())["instances"]
+    bare = tmp_path / "bare.json"
+    bare.write_text(json.dumps({"instances": rows[:6]}))
+    settings = {"scenes": 1, "kinds": ("room",), "weights": (1.0,), "meshes": meshes}
+    config = SimulationConfig(**settings, worlds=(bare, full))
+    (path,) = generate(config, tmp_path / "out")
+    assert load_scene(path).meta["world"] == "rooms"
+    with pytest.raises(ConfigError, match="bare"):
+        generate(SimulationConfig(**settings, worlds=(bare,)), tmp_path / "none")
 
 
 def test_worlds_say_which_mesh_is_missing(tmp_path: Path) -> None:
