@@ -36,8 +36,7 @@ def results_of(header: TraceHeader, records: Sequence[EpisodeRecord]) -> dict[st
         FileFormatError: if no episode was played.
     """
     curves = [curve for record in records if (curve := curve_of(record)) is not None]
-    names = tuple(header.method.get("model", {}).get("class_names", ()))
-    vocabulary = Vocabulary(names=names, of_data=header.class_map)
+    vocabulary = Vocabulary(names=_named_classes(header), of_data=header.class_map)
     figures = score(curves, header.protocol.clicks, vocabulary)
     run = {key: value for key, value in to_dict(header).items() if key != "keys"}
     return {
@@ -46,6 +45,13 @@ def results_of(header: TraceHeader, records: Sequence[EpisodeRecord]) -> dict[st
         "figures": {**figures, "left_out": len(records) - len(curves)},
         "cost": _cost(records),
     }
+
+
+def _named_classes(header: TraceHeader) -> tuple[str, ...]:
+    """The classes of the method; none if it has no class head."""
+    model = header.method.get("model", {})
+    heads = model.get("decoder", {}).get("class_head", True)
+    return tuple(model.get("class_names", ())) if heads else ()
 
 
 def write_results(folder: Path, header: TraceHeader, records: Sequence[EpisodeRecord]) -> Path:

@@ -156,6 +156,15 @@ def test_a_trace_comes_back_as_it_was(tmp_path):
     json.dumps(results, allow_nan=False)
 
 
+def test_a_network_without_a_class_head_has_no_class_aware_figures():
+    names = ["wall", "chair"]
+    for heads, wanted in ((True, True), (False, False)):
+        model = {"class_names": names, "decoder": {"class_head": heads}}
+        one = replace(header("a_obj_2"), method={"name": "net", "model": model})
+        figures = results_of(one, [record()])["figures"]
+        assert (figures["class_aware_ap"] is not None) == wanted
+
+
 def test_an_object_that_was_left_out_counts_as_such():
     none = replace(record("b_obj_2"), counts=(), iou=(), recall=(), named={}, clicks=())
     figures = results_of(header("a_obj_2", "b_obj_2"), [record(), none])["figures"]
