@@ -119,7 +119,7 @@ def _finish_clicks(axis: Axes) -> None:
     axis.set_xlim(left=1)
     axis.set_xticks([k for k in CLICKS if k <= axis.get_xlim()[1]])
     axis.grid(alpha=0.3)
-    axis.legend(fontsize=7, loc="lower right")
+    axis.legend(fontsize=7, loc="best")
 
 
 def _panels(count: int) -> tuple[Figure, list[Axes]]:
