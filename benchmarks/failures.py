@@ -26,7 +26,7 @@ from clickseg3d_core.clicks import innermost_point
 from clickseg3d_core.commands.script import run_script
 from clickseg3d_core.data.scene import Scene, load_scene
 from clickseg3d_core.errors import FileFormatError
-from clickseg3d_core.evaluation.single_object import iou, seen_points
+from clickseg3d_core.evaluation.single_object import iou, large_instances, seen_points
 from clickseg3d_core.picture import draw_cloud
 from clickseg3d_core.segmenter import ClickSegmenter
 from clickseg3d_core.types import Clicks, PointCloud
@@ -64,9 +64,8 @@ def answers(segmenter: ClickSegmenter, path: Path) -> list[Failure]:
     xyz = scene.xyz.astype(np.float64)
     encoding = segmenter.encode(PointCloud(xyz, scene.rgb))
     seen = seen_points(encoding)
-    ids, counts = np.unique(scene.instance[scene.instance > 0], return_counts=True)
     found = []
-    for instance in ids[counts >= 30].tolist():
+    for instance in large_instances(scene, 30).tolist():
         truth = scene.instance == instance
         if not truth[seen].any():
             continue

@@ -348,8 +348,12 @@ class ClickSegmenter:
             return torch.cat([masks - decoder.background_logit, row])
         ends = masks.new_full((len(masks), 1), decoder.background_logit)
         ends[: len(cuts), 0] = torch.from_numpy(cuts).to(masks)
-        beaten = masks < masks.amax(dim=0)
-        return torch.cat([(masks - ends).masked_fill(beaten, float("-inf")), row])
+        return torch.cat([(masks - ends).masked_fill(beaten(masks), float("-inf")), row])
+
+
+def beaten(masks: torch.Tensor) -> torch.Tensor:
+    """(R, V) bool: where another of R masks has a higher logit."""
+    return masks < masks.amax(dim=0)
 
 
 def extent_terms(
@@ -366,7 +370,7 @@ def extent_terms(
     Returns:
         (O, T, EXTENT_TERMS) float32.
     """
-    logits = masks.masked_fill(masks < masks.amax(dim=0), LOST).cpu().numpy()
+    logits = masks.masked_fill(beaten(masks), LOST).cpu().numpy()
     terms = []
     for row, object_id in zip(
         logits, np.unique(clicks.object_ids[clicks.object_ids != BACKGROUND_ID]), strict=False

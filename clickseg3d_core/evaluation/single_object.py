@@ -92,6 +92,13 @@ def seen_points(encoding: Encoding) -> NDArray[np.int64]:
     return first
 
 
+def large_instances(scene: Scene, min_points: int) -> NDArray[np.int32]:
+    """Ids of the instances of at least so many points, ascending."""
+    ids, counts = np.unique(scene.instance[scene.instance > 0], return_counts=True)
+    large: NDArray[np.int32] = ids[counts >= min_points]
+    return large
+
+
 def evaluate_scene(
     segmenter: ClickSegmenter,
     scene: Scene,
@@ -116,10 +123,8 @@ def evaluate_scene(
     xyz = scene.xyz.astype(np.float64)
     encoding = segmenter.encode(PointCloud(xyz, scene.rgb), voxel_size)
     seen = seen_points(encoding)
-    ids, counts = np.unique(scene.instance[scene.instance > 0], return_counts=True)
-    large = counts >= min_points
-    wanted = np.isin(scene.instance_class[ids], list(skip_classes), invert=True)
-    ids = ids[large & wanted]
+    ids = large_instances(scene, min_points)
+    ids = ids[np.isin(scene.instance_class[ids], list(skip_classes), invert=True)]
     if max_objects is not None and len(ids) > max_objects:
         ids = ids[np.linspace(0, len(ids) - 1, max_objects).round().astype(int)]
     return [_evaluate_object(segmenter, encoding, scene, xyz, seen, int(i), clicks) for i in ids]

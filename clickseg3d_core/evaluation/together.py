@@ -6,7 +6,7 @@ import numpy as np
 
 from clickseg3d_core.clicks import innermost_point
 from clickseg3d_core.data.scene import Scene
-from clickseg3d_core.evaluation.single_object import iou, seen_points
+from clickseg3d_core.evaluation.single_object import iou, large_instances, seen_points
 from clickseg3d_core.segmenter import ClickSegmenter
 from clickseg3d_core.types import Clicks, PointCloud
 
@@ -27,8 +27,8 @@ def evaluate_together(
     xyz = scene.xyz.astype(np.float64)
     encoding = segmenter.encode(PointCloud(xyz, scene.rgb))
     seen = seen_points(encoding)
-    ids, counts = np.unique(scene.instance[scene.instance > 0], return_counts=True)
-    large = [int(i) for i in ids[counts >= min_points] if (scene.instance[seen] == i).any()]
+    ids = large_instances(scene, min_points).tolist()
+    large = [i for i in ids if (scene.instance[seen] == i).any()]
     if not large:
         return {}
     rows = [seen[innermost_point(xyz[seen], scene.instance[seen] == i)] for i in large]

@@ -19,15 +19,16 @@ from clickseg3d_core.checkpoint import load_checkpoint, save_checkpoint
 from clickseg3d_core.clicks import innermost_point, next_click
 from clickseg3d_core.data.scene import Scene, load_scene
 from clickseg3d_core.errors import ConfigError
-from clickseg3d_core.evaluation.single_object import seen_points
+from clickseg3d_core.evaluation.single_object import large_instances, seen_points
 from clickseg3d_core.extent import CUTS, EXTENT_TERMS
 from clickseg3d_core.model.judge import SHARPNESS, ExtentJudge
 from clickseg3d_core.model.network import ClickNet
-from clickseg3d_core.segmenter import ClickSegmenter, Encoding, extent_terms
+from clickseg3d_core.segmenter import ClickSegmenter, Encoding, beaten, extent_terms
 from clickseg3d_core.training.config import JudgeConfig
 from clickseg3d_core.training.samples import scene_files
 from clickseg3d_core.types import BACKGROUND_ID, Clicks, PointCloud
 
+_MIN_POINTS = 30
 _LARGEST_BATCH = 64
 _RATE, _DECAY = 2e-3, 0.1
 _REGRET = 2.0
@@ -131,8 +132,7 @@ def scene_examples(segmenter: ClickSegmenter, scene: Scene, config: JudgeConfig)
     xyz = scene.xyz.astype(np.float64)
     rgb = None if rng.random() < config.without_color else scene.rgb
     encoding = segmenter.encode(PointCloud(xyz, rgb))
-    ids, counts = np.unique(scene.instance[scene.instance > 0], return_counts=True)
-    ids = rng.permutation(ids[counts >= 30])[: config.objects]
+    ids = rng.permutation(large_instances(scene, _MIN_POINTS))[: config.objects]
     found = [
         example
         for instance in ids.tolist()
@@ -167,8 +167,7 @@ def _object_examples(
         clicks = Clicks(xyz[points], np.array(ids))
         rows, masks = segmenter.masks(encoding, clicks)
         terms = extent_terms(encoding.extents, masks, rows, clicks)[0]
-        winner = (masks[0] >= masks.amax(dim=0)).cpu().numpy()
-        logits = np.where(winner, masks[0].cpu().numpy(), -np.inf)
+        logits = masks.masked_fill(beaten(masks), -torch.inf)[0].cpu().numpy()
         logits[rows] = np.where(np.array(ids) == BACKGROUND_ID, -np.inf, np.inf)
         found.append((terms, _ious(logits, owner, truth)))
         if turn + 1 == config.clicks or rng.random() >= config.go_on:

@@ -7,11 +7,12 @@ import numpy as np
 import pytest
 import torch
 import yaml
+from test_training import boxes_scene
 
 from clickseg3d_core import Clicks, ClickSegmenter, ConfigError, PointCloud
 from clickseg3d_core.checkpoint import save_checkpoint
 from clickseg3d_core.config import from_dict, load_yaml, to_dict
-from clickseg3d_core.data.scene import Scene, save_scene
+from clickseg3d_core.data.scene import save_scene
 from clickseg3d_core.evaluation.single_object import evaluate_scene
 from clickseg3d_core.model.adaptor import StageOutput
 from clickseg3d_core.model.agile import _blocked, order_encoding
@@ -73,16 +74,6 @@ def clicks_at(grid, rows, objects, background=None, episode=None) -> ClickQuerie
     )
 
 
-def scene_of(two_boxes) -> Scene:
-    cloud, ids = two_boxes
-    return Scene(
-        xyz=cloud.xyz.astype(np.float32),
-        rgb=cloud.rgb,
-        instance=(ids + 1).astype(np.int32),
-        instance_class=np.array([-1, 1, 19, 19], np.int16),
-    )
-
-
 @pytest.mark.parametrize("family", FAMILIES)
 def test_every_layer_answers_and_gradients_flow(family, tiny_config, two_boxes):
     net = made(family_config(tiny_config, family)).train()
@@ -112,7 +103,7 @@ def test_public_api_runs_them_unchanged(family, tiny_config, two_boxes, tmp_path
     assert result.labels.shape == (len(cloud),)
     assert [i.id for i in result.instances] == [1, 2]
     assert [i.class_name for i in result.instances] == ["", ""]
-    records = evaluate_scene(segmenter, scene_of(two_boxes), clicks=2, voxel_size=0.05)
+    records = evaluate_scene(segmenter, boxes_scene(two_boxes), clicks=2, voxel_size=0.05)
     assert len(records) == 3
     assert from_dict(ModelConfig, to_dict(segmenter.config)) == net.config
 
@@ -260,7 +251,7 @@ def test_training_clicks_of_interobject3d(rng):
 def test_families_train_and_load(name, config_folder, tmp_path, two_boxes, tiny_config):
     """The shipped training configs, with a tiny network."""
     (tmp_path / "scenes").mkdir()
-    save_scene(scene_of(two_boxes), tmp_path / "scenes" / "a.npz")
+    save_scene(boxes_scene(two_boxes), tmp_path / "scenes" / "a.npz")
     config, model = read_config(config_folder / "train" / f"{name}.yaml")
     tiny = family_config(tiny_config, model.family)
     (tmp_path / "model.yaml").write_text(yaml.safe_dump(to_dict(tiny)))
@@ -281,7 +272,7 @@ def test_frozen_norms_stay_frozen_while_users_correct(
     tiny_config, config_folder, two_boxes, tmp_path
 ):
     """InterObject3D runs its backbone after the answers that users correct, too."""
-    save_scene(scene_of(two_boxes), tmp_path / "a.npz")
+    save_scene(boxes_scene(two_boxes), tmp_path / "a.npz")
     config = family_config(tiny_config, "interobject3d")
     settings = [f"scenes={tmp_path}", "max_voxels=600", "clicks.correct=1.0"]
     run, _ = read_config(config_folder / "train" / "interobject3d_plus.yaml", settings)

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import torch
 import yaml
+from test_training import boxes_scene
 
 from clickseg3d_core import ClickSegmenter, ConfigError
 from clickseg3d_core.data.scene import Scene, save_scene
@@ -15,16 +16,6 @@ from clickseg3d_core.model.judge import ExtentJudge
 from clickseg3d_core.training.config import JudgeConfig
 from clickseg3d_core.training.judging import Examples, collect, fit, scene_examples, with_judge
 from clickseg3d_core.training.loop import train
-
-
-def boxes_scene(two_boxes) -> Scene:
-    cloud, ids = two_boxes
-    return Scene(
-        xyz=cloud.xyz.astype(np.float32),
-        rgb=cloud.rgb,
-        instance=(ids + 1).astype(np.int32),
-        instance_class=np.array([-1, 1, 19, 19], np.int16),
-    )
 
 
 @pytest.fixture

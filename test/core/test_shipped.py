@@ -97,3 +97,11 @@ def test_objects_of_real_table_views(shipped):
     first, second = np.mean(ious, axis=0)
     assert first > 0.75
     assert second > first
+
+
+def test_the_shipped_judge_cuts_each_object_elsewhere(shipped, scene, clicks):
+    encoding = shipped.encode(PointCloud(scene.xyz, scene.rgb))
+    rows, masks = shipped.masks(encoding, clicks)
+    cuts = shipped.judged(encoding, masks, rows, clicks)
+    assert len(cuts) == len(clicks)
+    assert np.ptp(cuts) > 0.3

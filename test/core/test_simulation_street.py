@@ -86,6 +86,17 @@ def test_plants_of_a_row_may_touch_but_stand_on_free_ground() -> None:
     assert len(district.builder.build().instance_class) == 1 + 4
 
 
+def test_streets_have_rows_of_plants_of_one_kind(monkeypatch: pytest.MonkeyPatch) -> None:
+    for other in ("furnish", "facades", "parked"):
+        monkeypatch.setattr(DistrictBuilder, other, lambda *_: None)
+    green = [CLASS_IDS["tree"], CLASS_IDS["plant"]]
+    found = []
+    for seed in range(4):
+        world, _, _ = build_district(np.random.default_rng(seed), None)
+        found.append(int(np.isin(world.instance_class, green).sum()))
+    assert max(found) >= 3
+
+
 def test_only_traffic_stands_on_the_road() -> None:
     for seed in range(3):
         world, plan, relief = build_district(np.random.default_rng(seed), None)
