@@ -100,11 +100,28 @@ def load_checkpoint(folder: Path) -> tuple[ClickNet, dict[str, Any]]:
     """
     record = read_record(folder)
     try:
-        net = build_net(from_dict(ModelConfig, record["model"]))
-    except (ConfigError, KeyError) as error:
+        net = build_net(_model_config(folder, record))
+    except ConfigError as error:
         raise CheckpointError(f"{folder / CONFIG_FILE} describes no network: {error}") from error
     load_weights(net, _read_tensors(folder, record), str(folder))
     return net.eval(), record
+
+
+def read_weights(folder: Path) -> tuple[ModelConfig, dict[str, Tensor]]:
+    """Config and tensors of a checkpoint, which need not be of a network as it is built today.
+
+    Raises:
+        CheckpointError: if a file is missing or damaged.
+    """
+    record = read_record(folder)
+    return _model_config(folder, record), _read_tensors(folder, record)
+
+
+def _model_config(folder: Path, record: Mapping[str, Any]) -> ModelConfig:
+    try:
+        return from_dict(ModelConfig, record["model"])
+    except (ConfigError, KeyError) as error:
+        raise CheckpointError(f"{folder / CONFIG_FILE} describes no network: {error}") from error
 
 
 def _read_tensors(folder: Path, record: Mapping[str, Any]) -> dict[str, Tensor]:

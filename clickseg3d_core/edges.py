@@ -11,7 +11,7 @@ from scipy.sparse import csr_matrix, triu
 from clickseg3d_core.surface import Steps, Surface, signed_bend, squared_turn
 from clickseg3d_core.voxels import VoxelGrid
 
-EDGE_TERMS = 5
+EDGE_TERMS = 6
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
@@ -21,7 +21,8 @@ class Edges:
     Attributes:
         pairs: (E, 2) int64 voxel rows, each pair once, the smaller first.
         terms: (E, EDGE_TERMS) float32, each of order 1: length, signed bend, turn of the normal,
-            logarithm of the geometric cost, difference in color (0 without color).
+            logarithm of the geometric cost, difference in color, and in color without its noise
+            (both 0 without color).
         length: (E,) float32, voxel units.
     """
 
@@ -38,21 +39,28 @@ def describe_edges(grid: VoxelGrid, surface: Surface) -> Edges:
     length = np.maximum(np.linalg.norm(way, axis=1), 1e-3).astype(np.float32)
     steps = Steps(row=i, column=j, length=length)
     bend = signed_bend(grid.centers, surface.normals, steps)
-    color = np.zeros(len(i), np.float32)
-    if grid.rgb is not None:
-        color = np.linalg.norm(grid.rgb[j] - grid.rgb[i], axis=1)
     terms = [
         length - 1.5,
         np.clip(3.0 * bend, -2.0, 2.0),
         squared_turn(surface.normals, steps) / 2.0,
         np.log1p(upper.data) / 4.0,
-        np.minimum(4.0 * color, 2.0),
+        np.minimum(4.0 * _difference(grid.rgb, i, j), 2.0),
+        np.minimum(8.0 * _difference(surface.tint, i, j), 2.0),
     ]
     return Edges(
         pairs=np.stack([i, j], axis=1),
         terms=np.stack(terms, axis=1).astype(np.float32),
         length=length,
     )
+
+
+def _difference(
+    color: NDArray[np.float32] | None, i: NDArray[np.int64], j: NDArray[np.int64]
+) -> NDArray[np.float32]:
+    if color is None:
+        return np.zeros(len(i), np.float32)
+    difference: NDArray[np.float32] = np.linalg.norm(color[j] - color[i], axis=1)
+    return difference
 
 
 def edge_graph(pairs: NDArray[np.int64], costs: NDArray[np.float32], count: int) -> csr_matrix:

@@ -21,7 +21,7 @@ from clickseg3d_core.errors import CheckpointError, ClickError
 from clickseg3d_core.extent import LOST, ExtentTable
 from clickseg3d_core.kept import KeptByVoxel
 from clickseg3d_core.model.carving import carved, without_background
-from clickseg3d_core.model.features import input_features
+from clickseg3d_core.model.features import floor_height, input_features
 from clickseg3d_core.model.grid import VoxelBatch
 from clickseg3d_core.model.heads import edge_costs
 from clickseg3d_core.model.memory import ClickQueries
@@ -147,7 +147,9 @@ class ClickSegmenter:
             voxel_size = automatic_voxel_size(finite, target_voxels=self.config.target_voxels)
         grid = voxelize(cloud, voxel_size)
         surface = describe_surface(grid)
-        features = input_features(self.config.inputs, grid, surface)
+        features = input_features(
+            self.config.inputs, grid, surface, floor_height(cloud.xyz.astype(np.float64))
+        )
         batch = VoxelBatch(
             coords=torch.from_numpy(grid.coords).to(self.device),
             batch=torch.zeros(len(grid), dtype=torch.int64, device=self.device),

@@ -22,6 +22,7 @@ from scipy.sparse.csgraph import (
 )
 from scipy.spatial import cKDTree
 
+from clickseg3d_core.tint import even_colors
 from clickseg3d_core.voxels import VoxelGrid
 
 FloatArray = NDArray[np.floating[Any]]
@@ -53,12 +54,14 @@ class Surface:
         bend: (V,) float32, mean signed bend towards the neighbors: above 0 on an outward edge,
             below 0 in an inward crease.
         graph: (V, V) sparse float64, cost of stepping between neighbor voxels, in voxel units.
+        tint: (V, 3) float32 in 0..1, color without its noise, or None without color.
     """
 
     normals: NDArray[np.float32]
     variation: NDArray[np.float32]
     bend: NDArray[np.float32]
     graph: csr_matrix
+    tint: NDArray[np.float32] | None = None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
@@ -96,11 +99,13 @@ def describe_surface(grid: VoxelGrid) -> Surface:
     given = estimated if grid.normals is None else grid.normals
     normals = consistent_signs(given.astype(np.float64), grid.centers, steps)
     bend = signed_bend(grid.centers, normals, steps)
+    graph = _step_graph(bend, normals, steps, count)
     return Surface(
         normals=normals.astype(np.float32),
         variation=variation,
         bend=_mean_of_steps(bend, steps, count),
-        graph=_step_graph(bend, normals, steps, count),
+        graph=graph,
+        tint=None if grid.rgb is None else even_colors(grid.rgb, graph),
     )
 
 

@@ -160,14 +160,15 @@ class ClickDecoder(nn.Module):
         adapts = [config.query_adaptor and i + 1 < config.stages for i in range(config.stages)]
         self.adaptors = nn.ModuleList(QueryAdaptor(config, num_classes, own) for own in adapts)
         self.prototypes = nn.Parameter(initial_prototypes(config, num_classes))
-        self.heads = SceneHeads(width, num_classes)
+        self.heads = SceneHeads(width, num_classes, config.edge_terms)
 
-    def remember(self, levels: list[EncoderLevel], centers: Tensor) -> SceneMemory:
+    def remember(self, levels: list[EncoderLevel], centers: Tensor, tint: Tensor) -> SceneMemory:
         """Prepare one cloud's encoder output for any number of later clicks.
 
         Args:
             levels: F^0..F^L of one cloud, coarse to fine.
             centers: (V, 3) float, voxel centers in voxel units.
+            tint: (V, 3) float in -1..1, color without its noise; (V, 0) if it is not read.
         """
         read = levels[-len(self.stages) :]
         coarse_owner = read[max(len(read) - 2, 0)].finest_to_level
@@ -180,6 +181,7 @@ class ClickDecoder(nn.Module):
             centers=centers,
             fourier=fourier_features(fourier_angles(centers, self.wavelengths)),
             votes=self.heads.votes(features, centers),
+            tint=tint,
             coarse_features=features[coarse],
         )
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass, fields
 from typing import Literal
 
+from clickseg3d_core.edges import EDGE_TERMS
 from clickseg3d_core.errors import ConfigError
-from clickseg3d_core.model.geometry import DISTANCE_TERMS, PATH_TERMS, VOTE_TERMS
+from clickseg3d_core.model.geometry import COLOR_TERMS, DISTANCE_TERMS, PATH_TERMS, VOTE_TERMS
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -34,6 +35,8 @@ class DecoderConfig:
         path_prior: Surface path costs among the radial terms; off leaves straight distances.
         learned_paths: Path costs over learned edges (`model.heads`) among the radial terms.
         votes: Distance of voted object centers (`model.heads`) among the radial terms.
+        colors: How far the color is from that of the clicked voxel among the radial terms, and
+            from voxel to voxel among those of edges; needs the input feature `tint`.
         mask_bias: The mask of the stage before biases click-to-scene attention (a soft form of the
             masked attention of Cheng et al., "Mask2Former", CVPR 2022).
         coarse_masks: All stages but the last predict on the voxels of the second finest level
@@ -71,6 +74,7 @@ class DecoderConfig:
     path_prior: bool = True
     learned_paths: bool = True
     votes: bool = True
+    colors: bool = False
     mask_bias: bool = True
     coarse_masks: bool = True
     dense_classes: bool = True
@@ -102,9 +106,19 @@ class DecoderConfig:
         return 1 + int(self.learned_paths)
 
     @property
+    def edge_terms(self) -> int:
+        """Terms of an edge that its learned cost may depend on."""
+        return EDGE_TERMS if self.colors else EDGE_TERMS - 1
+
+    @property
     def radial_terms(self) -> int:
         """Terms that depend on the distance between a voxel and a click."""
-        return DISTANCE_TERMS + self.path_kinds * PATH_TERMS + int(self.votes) * VOTE_TERMS
+        return (
+            DISTANCE_TERMS
+            + self.path_kinds * PATH_TERMS
+            + int(self.votes) * VOTE_TERMS
+            + int(self.colors) * COLOR_TERMS
+        )
 
     @property
     def offset_terms(self) -> int:

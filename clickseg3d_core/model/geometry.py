@@ -8,8 +8,8 @@ on rooms sees a street or a table in the same terms. Two kinds of terms:
   one matrix product of the voxels' Fourier features with the click's weights turned by its own
   position: relative as in rotary encodings, at the price of absolute ones.
 - Radial terms: straight distance, surface path cost, and how the path cost compares with that
-  from the nearest click of anything else; the same for paths over learned edges; and how far
-  apart the centers are for which voxel and clicked voxel vote.
+  from the nearest click of anything else; the same for paths over learned edges; how far
+  apart the centers are for which voxel and clicked voxel vote; and how far apart their colors are.
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ from clickseg3d_core.surface import PATH_LIMIT
 DISTANCE_TERMS = 2
 PATH_TERMS = 6
 VOTE_TERMS = 3
+COLOR_TERMS = 3
 RIVAL_TERM = 6
 """Row of the surface path's log rival - log path."""
 
@@ -97,7 +98,12 @@ class ClickView:
             return far.view(*weights.shape[:2], -1).baddbmm_(near, self.radial)
 
 
-def radial_terms(distance: Tensor, paths: Tensor, vote_distance: Tensor | None) -> Tensor:
+def radial_terms(
+    distance: Tensor,
+    paths: Tensor,
+    vote_distance: Tensor | None,
+    color_distance: Tensor | None = None,
+) -> Tensor:
     """Radial terms of each voxel from each click, but for those that depend on other clicks.
 
     Args:
@@ -105,14 +111,17 @@ def radial_terms(distance: Tensor, paths: Tensor, vote_distance: Tensor | None) 
         paths: (K, P, V) path cost of each of P kinds, voxel units, capped.
         vote_distance: (K, V) between the centers that voxel and clicked voxel vote for, voxel
             units; None leaves its terms out.
+        color_distance: (K, V) between the colors, each channel in -1..1; None leaves its terms out.
 
     Returns:
-        (K, T, V) float32, each term of order 1: T = DISTANCE_TERMS + P PATH_TERMS + VOTE_TERMS.
+        (K, T, V) float32, each term of order 1: T = DISTANCE_TERMS + P PATH_TERMS + VOTE_TERMS +
+        COLOR_TERMS.
         What is missing holds anything until `set_rival_terms`.
     """
     count = DISTANCE_TERMS + PATH_TERMS * paths.shape[1]
     votes = 0 if vote_distance is None else VOTE_TERMS
-    terms = distance.new_empty(len(distance), count + votes, distance.shape[1])
+    colors = 0 if color_distance is None else COLOR_TERMS
+    terms = distance.new_empty(len(distance), count + votes + colors, distance.shape[1])
     _halved_logarithm(distance, terms[:, 0])
     _decay(distance, 12.0, terms[:, 2])
     for kind in range(paths.shape[1]):
@@ -121,6 +130,10 @@ def radial_terms(distance: Tensor, paths: Tensor, vote_distance: Tensor | None) 
         _halved_logarithm(vote_distance, terms[:, count])
         _decay(vote_distance, 4.0, terms[:, count + 1])
         _decay(vote_distance, 16.0, terms[:, count + 2])
+    if color_distance is not None:
+        torch.mul(color_distance, 2.0, out=terms[:, -3]).clamp_(max=2.0)
+        _decay(color_distance, 0.1, terms[:, -2])
+        _decay(color_distance, 0.4, terms[:, -1])
     return terms
 
 

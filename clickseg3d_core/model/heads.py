@@ -30,17 +30,19 @@ class SceneHeads(nn.Module):
     Args:
         channels: Width C of F^L as the decoder sees it.
         num_classes: N_c.
+        edge_terms: How many of the terms of an edge are read, the first ones.
     """
 
-    def __init__(self, channels: int, num_classes: int) -> None:
+    def __init__(self, channels: int, num_classes: int, edge_terms: int = EDGE_TERMS) -> None:
         super().__init__()
+        self.edge_terms = edge_terms
         self.semantic = nn.Linear(channels, num_classes)
         self.center = nn.Sequential(
             nn.Linear(channels, channels), nn.GELU(), nn.Linear(channels, 3)
         )
         self.compared = nn.Linear(channels, _COMPARED)
         self.affinity = nn.Sequential(
-            nn.Linear(2 * _COMPARED + EDGE_TERMS, _HIDDEN), nn.GELU(), nn.Linear(_HIDDEN, 1)
+            nn.Linear(2 * _COMPARED + edge_terms, _HIDDEN), nn.GELU(), nn.Linear(_HIDDEN, 1)
         )
 
     def classes(self, features: Tensor) -> Tensor:
@@ -66,7 +68,8 @@ class SceneHeads(nn.Module):
         """
         compared = self.compared(features)
         one, other = compared[pairs[:, 0]], compared[pairs[:, 1]]
-        read = torch.cat([(one - other).abs(), one * other, terms.to(one.dtype)], dim=1)
+        seen = terms[:, : self.edge_terms].to(one.dtype)
+        read = torch.cat([(one - other).abs(), one * other, seen], dim=1)
         logits: Tensor = self.affinity(read)
         return logits[:, 0]
 

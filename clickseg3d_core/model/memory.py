@@ -42,6 +42,7 @@ class SceneMemory:
         centers: (V, 3) float, voxel units.
         fourier: (2 A, V) float.
         votes: (V, 3) float, voted object centers, voxel units.
+        tint: (V, 3) float in -1..1, color without its noise; 0 without color.
         coarse_features: (V', C) float, F^L of the voxels that all stages but the last predict on.
         terms: (T, V) float32 that clicked voxels see of the finest voxels.
     """
@@ -51,6 +52,7 @@ class SceneMemory:
     centers: Tensor
     fourier: Tensor
     votes: Tensor
+    tint: Tensor
     coarse_features: Tensor
     terms: KeptByVoxel = field(default_factory=KeptByVoxel)
 

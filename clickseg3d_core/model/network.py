@@ -15,7 +15,7 @@ from clickseg3d_core.model.adaptor import StageOutput
 from clickseg3d_core.model.decoder import ClickDecoder
 from clickseg3d_core.model.decoder_config import DecoderConfig
 from clickseg3d_core.model.encoder import EncoderConfig, EncoderLevel, PointEncoder
-from clickseg3d_core.model.features import feature_channels
+from clickseg3d_core.model.features import feature_channels, feature_columns
 from clickseg3d_core.model.grid import VoxelBatch
 from clickseg3d_core.model.heads import SceneHeads
 from clickseg3d_core.model.judge import ExtentJudge
@@ -49,7 +49,18 @@ class ModelConfig:
     encoder: EncoderConfig
     decoder: DecoderConfig = field(default_factory=DecoderConfig)
     inputs: tuple[
-        Literal["color", "has_color", "normal", "steepness", "bend", "variation", "scale"], ...
+        Literal[
+            "color",
+            "has_color",
+            "normal",
+            "steepness",
+            "bend",
+            "variation",
+            "scale",
+            "tint",
+            "height",
+        ],
+        ...,
     ] = ("color", "normal")
     class_names: tuple[str, ...] = CLASS_NAMES
     target_voxels: int = 40_000
@@ -66,6 +77,11 @@ class ModelConfig:
             )
         if not self.class_names:
             raise ConfigError("class_names must name at least one class")
+        if self.decoder.colors and "tint" not in self.inputs:
+            raise ConfigError(
+                f"decoder.colors compares the input tint, inputs are {self.inputs}; add tint to "
+                "them or set decoder.colors to false"
+            )
         if self.family != "clickseg3d" and self.decoder.switched_on:
             raise ConfigError(
                 f"family {self.family} has no {', '.join(self.decoder.switched_on)}; set each to "
@@ -136,6 +152,8 @@ class ClickSegmentationNet(ClickNet):
         self.decoder = ClickDecoder(
             config.decoder, self.encoder.out_channels, len(config.class_names)
         )
+        read = "tint" in config.inputs
+        self._tint = feature_columns(config.inputs, "tint") if read else slice(0, 0)
 
     @property
     def scene_heads(self) -> SceneHeads:
@@ -162,12 +180,14 @@ class ClickSegmentationNet(ClickNet):
             One memory per cloud.
         """
         levels = self.encoder(grid, features, generator=generator)
+        tint = features[:, self._tint]
         clouds = int(grid.batch[-1]) + 1
         if clouds == 1:
-            return [self.decoder.remember(levels, centers)]
+            return [self.decoder.remember(levels, centers, tint)]
         return [
-            self.decoder.remember(_one_cloud(levels, b), centers[grid.batch == b])
+            self.decoder.remember(_one_cloud(levels, b), centers[own], tint[own])
             for b in range(clouds)
+            for own in [grid.batch == b]
         ]
 
     def decode(

@@ -108,7 +108,12 @@ class ClickViews:
         if self.config.votes:
             seen = votes if rows is None else votes[rows]
             vote_distance = _distance(votes[self.clicks.rows[part]], seen)
-        return radial_terms(distance, paths, vote_distance)
+        color_distance = None
+        if self.config.colors:
+            tint = self.memory.tint
+            seen = tint if rows is None else tint.index_select(0, rows)
+            color_distance = _distance(tint[self.clicks.rows[part]], seen)
+        return radial_terms(distance, paths, vote_distance, color_distance)
 
 
 def _distance(clicks: Tensor, voxels: Tensor) -> Tensor:

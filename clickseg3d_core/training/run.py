@@ -21,15 +21,13 @@ from lightning_fabric import Fabric
 from torch.utils.data import DataLoader, Subset
 
 from clickseg3d_core.atomic import replacing
-from clickseg3d_core.checkpoint import load_checkpoint, load_weights, save_checkpoint
+from clickseg3d_core.checkpoint import load_weights, save_checkpoint
 from clickseg3d_core.config import from_dict, to_dict
 from clickseg3d_core.data.scene import load_scene
 from clickseg3d_core.errors import CheckpointError, ConfigError
 from clickseg3d_core.evaluation.calibration import best_background_logit
 from clickseg3d_core.evaluation.single_object import evaluate_scene
-from clickseg3d_core.model.families import build_net
-from clickseg3d_core.model.network import ClickNet, ModelConfig
-from clickseg3d_core.model.pointcept import load_pointcept_state, read_pointcept_file
+from clickseg3d_core.model.network import ModelConfig
 from clickseg3d_core.segmenter import ClickSegmenter
 from clickseg3d_core.training.config import TrainConfig
 from clickseg3d_core.training.judging import judged_network
@@ -40,6 +38,7 @@ from clickseg3d_core.training.optimization import (
     update_average,
 )
 from clickseg3d_core.training.samples import Sample, SampleStream, scene_files
+from clickseg3d_core.training.start import initial_net
 from clickseg3d_core.training.step import Batch, TrainingStep
 
 logger = logging.getLogger(__name__)
@@ -65,7 +64,7 @@ class Run:
         self.fabric, self.config, self.model_config = fabric, config, model_config
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(config.seed)
-            self.net = _initial_net(config, model_config)
+            self.net = initial_net(config, model_config)
             self.net.encoder.recompute(config.recompute)
             self.training_step = TrainingStep(self.net, config)
         self.average = copy.deepcopy(self.net).requires_grad_(False)
@@ -262,25 +261,6 @@ class Run:
         self.optimizer.load_state_dict(state["optimizer"])
         self.step, self.seconds = int(state["step"]), float(state["seconds"])
         _drop_later_rows(self.config.output / METRICS_FILE, self.step)
-
-
-def _initial_net(config: TrainConfig, model_config: ModelConfig) -> ClickNet:
-    net = build_net(model_config)
-    if config.start_from is not None:
-        other, _ = load_checkpoint(config.start_from)
-        other.judge = None  # is fitted to one network, at the end
-        load_weights(net, other.state_dict(), str(config.start_from))
-    if config.start_from_pointcept is not None:
-        state = read_pointcept_file(config.start_from_pointcept)
-        report = load_pointcept_state(net.encoder, state, partly=True)
-        logger.info(
-            "backbone from %s: %d tensors read, %d kept as drawn, %d of them for their shape",
-            config.start_from_pointcept,
-            report.loaded,
-            len(report.missing),
-            len(report.misfits),
-        )
-    return net
 
 
 def _means(rows: list[dict[str, float]]) -> dict[str, float]:

@@ -17,7 +17,7 @@ from clickseg3d_core.data.augment import augment
 from clickseg3d_core.data.scene import Scene, load_scene
 from clickseg3d_core.edges import Edges, describe_edges
 from clickseg3d_core.errors import ConfigError
-from clickseg3d_core.model.features import input_features
+from clickseg3d_core.model.features import floor_height, input_features
 from clickseg3d_core.surface import describe_surface, path_costs
 from clickseg3d_core.training.config import TrainConfig
 from clickseg3d_core.training.episodes import Episodes, first_clicks
@@ -141,6 +141,7 @@ def make_sample(
     size = config.voxel_size or automatic_voxel_size(xyz, target_voxels=target_voxels)
     size *= rng.uniform(*config.voxel_range)
     xyz = xyz + rng.normal(0, rng.uniform(0, config.augment.jitter) * size, size=xyz.shape)
+    floor = floor_height(xyz)
     keep = _crop(xyz, scene.instance, size, config.max_voxels, rng)
     cloud = PointCloud(xyz[keep], None if scene.rgb is None else scene.rgb[keep])
     grid = voxelize(cloud, size)
@@ -153,7 +154,7 @@ def make_sample(
     return Sample(
         coords=grid.coords,
         centers=grid.centers,
-        features=input_features(inputs, grid, surface),
+        features=input_features(inputs, grid, surface, floor),
         graph=surface.graph,
         edges=describe_edges(grid, surface),
         instance=instance,

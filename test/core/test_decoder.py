@@ -166,6 +166,7 @@ def test_a_rival_click_changes_the_answer(tiny_net, two_boxes):
         "path_prior",
         "learned_paths",
         "votes",
+        "colors",
         "mask_bias",
         "coarse_masks",
         "fourier_encoding",

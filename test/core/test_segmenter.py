@@ -205,7 +205,7 @@ def test_order_of_earlier_clicks_on_an_encoding_does_not_matter(tiny_segmenter, 
 
 
 def test_batch_of_two_gives_what_each_gives_alone(tiny_segmenter, two_boxes, rng):
-    from clickseg3d_core.model.features import input_features
+    from clickseg3d_core.model.features import floor_height, input_features
 
     cloud, _ = two_boxes
     small = PointCloud(rng.uniform(0, 0.3, (400, 3)))
@@ -216,7 +216,9 @@ def test_batch_of_two_gives_what_each_gives_alone(tiny_segmenter, two_boxes, rng
         coords=torch.from_numpy(np.concatenate([e.grid.coords for e in encodings])),
         batch=torch.from_numpy(np.repeat([0, 1], count)),
     )
-    features = np.concatenate([input_features(names, e.grid, e.surface) for e in encodings])
+    features = np.concatenate(
+        [input_features(names, e.grid, e.surface, floor_height(e.cloud.xyz)) for e in encodings]
+    )
     centers = np.concatenate([e.grid.centers for e in encodings])
     with torch.no_grad():
         memories = tiny_segmenter.net.encode(

@@ -1,0 +1,45 @@
+"""The network that a training run begins with."""
+
+from __future__ import annotations
+
+import logging
+
+from torch import Tensor
+
+from clickseg3d_core.checkpoint import load_weights, read_weights
+from clickseg3d_core.model.families import build_net
+from clickseg3d_core.model.network import ClickNet, ModelConfig
+from clickseg3d_core.model.pointcept import load_pointcept_state, read_pointcept_file
+from clickseg3d_core.training.config import TrainConfig
+from clickseg3d_core.training.growth import grown
+
+logger = logging.getLogger(__name__)
+
+
+def initial_net(config: TrainConfig, model_config: ModelConfig) -> ClickNet:
+    """A new network, with the weights that the run starts from.
+
+    Raises:
+        CheckpointError: if weights cannot be read or are of another network.
+    """
+    net = build_net(model_config)
+    if config.start_from is not None:
+        had, tensors = read_weights(config.start_from)
+        tensors = grown(_without_judge(tensors), had, net)
+        load_weights(net, tensors, str(config.start_from))
+    if config.start_from_pointcept is not None:
+        state = read_pointcept_file(config.start_from_pointcept)
+        report = load_pointcept_state(net.encoder, state, partly=True)
+        logger.info(
+            "backbone from %s: %d tensors read, %d kept as drawn, %d of them for their shape",
+            config.start_from_pointcept,
+            report.loaded,
+            len(report.missing),
+            len(report.misfits),
+        )
+    return net
+
+
+def _without_judge(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
+    """The judge is fitted to one network, at the end."""
+    return {name: t for name, t in tensors.items() if not name.startswith("judge.")}

@@ -1,0 +1,98 @@
+"""Input features: color without its noise, and height above the floor."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from clickseg3d_core import Clicks, ClickSegmenter, ConfigError, PointCloud
+from clickseg3d_core.edges import describe_edges
+from clickseg3d_core.model.features import feature_columns, floor_height, input_features
+from clickseg3d_core.surface import describe_surface
+from clickseg3d_core.voxels import voxelize
+
+
+def painted_wall(noise: float) -> tuple[PointCloud, np.ndarray]:
+    """A wall in x and z with a square picture in it that differs in color alone."""
+    rng = np.random.default_rng(0)
+    x, z = (a.ravel() for a in np.meshgrid(np.arange(40) * 0.05, np.arange(40) * 0.05))
+    picture = (np.abs(x - 1.0) < 0.3) & (np.abs(z - 1.0) < 0.3)
+    color = np.where(picture[:, None], [0.6, 0.4, 0.3], [0.5, 0.5, 0.5])
+    color = np.clip(color + rng.normal(0, noise, color.shape), 0, 1)
+    xyz = np.stack([x, np.zeros_like(x), z], axis=1) + 0.025
+    return PointCloud(xyz, (color * 255).astype(np.uint8)), picture
+
+
+def test_tint_loses_the_noise_and_keeps_the_border():
+    cloud, picture = painted_wall(noise=0.04)
+    grid = voxelize(cloud, 0.05)
+    surface = describe_surface(grid)
+    inside = picture[np.argsort(grid.point_to_voxel)]
+    assert grid.rgb[inside].std(axis=0).max() > 3 * surface.tint[inside].std(axis=0).max()
+    means = [surface.tint[part].mean(axis=0) for part in (inside, ~inside)]
+    assert np.linalg.norm(means[0] - means[1]) > 0.15
+
+
+def test_edges_compare_tints_where_single_colors_are_too_noisy():
+    cloud, picture = painted_wall(noise=0.04)
+    grid = voxelize(cloud, 0.05)
+    edges = describe_edges(grid, describe_surface(grid))
+    inside = picture[np.argsort(grid.point_to_voxel)]
+    across = inside[edges.pairs[:, 0]] != inside[edges.pairs[:, 1]]
+    raw, even = edges.terms[:, -2], edges.terms[:, -1]
+    assert even[across].mean() > 4 * even[~across].mean()
+    assert raw[across].mean() < 3 * raw[~across].mean()
+
+
+def test_without_color_nothing_differs_in_color():
+    cloud, _ = painted_wall(noise=0.04)
+    grid = voxelize(PointCloud(cloud.xyz), 0.05)
+    surface = describe_surface(grid)
+    assert surface.tint is None
+    assert not describe_edges(grid, surface).terms[:, -2:].any()
+    assert not input_features(("tint",), grid, surface).any()
+
+
+def test_height_is_that_above_the_floor_wherever_the_origin_is():
+    cloud, _ = painted_wall(noise=0.0)
+    heights = []
+    for lift in (0.0, 7.0):
+        xyz = cloud.xyz + [0.0, 0.0, lift]
+        grid = voxelize(PointCloud(xyz), 0.05)
+        features = input_features(("height",), grid, describe_surface(grid), floor_height(xyz))
+        heights.append(features)
+        metres = grid.centers[:, 2] * 0.05 + grid.origin[2] - lift - 0.025
+        assert np.allclose(features[:, 0], np.clip(metres / 1.5, -1.0, 2.0), atol=0.01)
+    assert np.allclose(heights[0], heights[1], atol=1e-4)
+
+
+def test_stray_points_are_no_floor():
+    xyz = np.random.default_rng(0).uniform(0, 2, (1000, 3))
+    xyz[:3] = [[0, 0, -50], [0, 0, np.nan], [0, 0, -np.inf]]
+    assert abs(floor_height(xyz)) < 0.05
+
+
+def test_color_terms_need_the_tint(tiny_config):
+    without = tuple(name for name in tiny_config.inputs if name != "tint")
+    encoder = replace(tiny_config.encoder, in_channels=tiny_config.encoder.in_channels - 3)
+    with pytest.raises(ConfigError, match="add tint to them or set"):
+        replace(tiny_config, inputs=without, encoder=encoder)
+
+
+def test_columns_of_a_feature():
+    assert feature_columns(("color", "scale", "tint"), "tint") == slice(4, 7)
+
+
+def test_encoding_shows_the_network_the_height_of_the_whole_cloud(tiny_net, monkeypatch):
+    """The network reads another height where a floor lies under the same points."""
+    cloud, _ = painted_wall(noise=0.0)
+    segmenter = ClickSegmenter(tiny_net, {}, torch.device("cpu"))
+    answers = [
+        segmenter.segment(
+            segmenter.encode(PointCloud(xyz), 0.05), Clicks(cloud.xyz[[820]], np.array([1]))
+        ).probabilities[: len(cloud)]
+        for floor in (0.0, -9.0)
+        for xyz in [np.concatenate([cloud.xyz, np.tile([[90.0, 0.0, floor]], (900, 1))])]
+    ]
+    assert not np.allclose(answers[0], answers[1])

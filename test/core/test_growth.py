@@ -1,0 +1,98 @@
+"""A trained network that is given something new to look at."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from clickseg3d_core import CheckpointError, Clicks, ClickSegmenter
+from clickseg3d_core.checkpoint import save_checkpoint
+from clickseg3d_core.model.families import build_net
+from clickseg3d_core.model.network import ModelConfig
+from clickseg3d_core.training.config import TrainConfig
+from clickseg3d_core.training.growth import grown
+from clickseg3d_core.training.start import initial_net
+
+AFFINITY = "decoder.heads.affinity.0.weight"
+
+
+@pytest.fixture
+def blind_config(tiny_config: ModelConfig) -> ModelConfig:
+    """Tiny, without tint and height."""
+    inputs = tuple(name for name in tiny_config.inputs if name not in ("tint", "height"))
+    return replace(
+        tiny_config,
+        inputs=inputs,
+        encoder=replace(tiny_config.encoder, in_channels=10),
+        decoder=replace(tiny_config.decoder, colors=False),
+    )
+
+
+def drawn(config: ModelConfig):
+    """A network whose every weight matters."""
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        net = build_net(config).eval()
+        for name, parameter in net.named_parameters():
+            if "norm" not in name:
+                torch.nn.init.normal_(parameter, std=0.1)
+    return net
+
+
+def run_from(checkpoint: Path) -> TrainConfig:
+    here = Path()
+    return TrainConfig(model=here, scenes=here, output=here, start_from=checkpoint)
+
+
+def answer(net, cloud) -> np.ndarray:
+    segmenter = ClickSegmenter(net, {}, torch.device("cpu"))
+    clicks = Clicks(cloud.xyz[[3100, 4700]], np.array([1, 2]))
+    return segmenter.segment(segmenter.encode(cloud, 0.04), clicks).probabilities
+
+
+def test_a_grown_network_answers_as_before(blind_config, tiny_config, two_boxes, tmp_path):
+    old = drawn(blind_config)
+    save_checkpoint(old, tmp_path / "old", training={}, half=False)
+    new = initial_net(run_from(tmp_path / "old"), tiny_config).eval()
+    assert new.encoder.stem.conv.weight.shape[1] == 15
+    assert np.allclose(answer(old, two_boxes[0]), answer(new, two_boxes[0]), atol=1e-4)
+
+
+def test_new_weights_matter_once_they_are_not_zero(blind_config, tiny_config, two_boxes):
+    old = drawn(blind_config)
+    new = build_net(tiny_config).eval()
+    new.load_state_dict(grown(old.state_dict(), blind_config, new))
+    before = answer(new, two_boxes[0])
+    with torch.no_grad():
+        new.encoder.stem.conv.weight[:, 10:] += 1.0
+    assert not np.allclose(before, answer(new, two_boxes[0]), atol=1e-3)
+
+
+def test_edges_grow_at_the_end(blind_config, tiny_config):
+    old, new = drawn(blind_config), drawn(tiny_config)
+    before = old.state_dict()[AFFINITY]
+    after = grown(old.state_dict(), blind_config, new)[AFFINITY]
+    assert after.shape[1] == before.shape[1] + 1
+    assert torch.equal(after[:, :-1], before)
+    assert not after[:, -1].any()
+
+
+def test_equal_networks_are_left_as_they_are(tiny_config):
+    net = drawn(tiny_config)
+    tensors = net.state_dict()
+    assert all(torch.equal(t, tensors[n]) for n, t in grown(tensors, tiny_config, net).items())
+
+
+def test_a_network_of_another_width_is_still_refused(blind_config, tiny_config, tmp_path):
+    decoder = replace(blind_config.decoder, channels=16)
+    save_checkpoint(drawn(replace(blind_config, decoder=decoder)), tmp_path / "old", training={})
+    with pytest.raises(CheckpointError, match="of another shape"):
+        initial_net(run_from(tmp_path / "old"), tiny_config)
+
+
+def test_inputs_that_are_gone_are_refused(blind_config, tiny_config, tmp_path):
+    save_checkpoint(drawn(tiny_config), tmp_path / "old", training={})
+    with pytest.raises(CheckpointError, match="of another shape"):
+        initial_net(run_from(tmp_path / "old"), blind_config)
