@@ -10,6 +10,7 @@ from clickseg3d_core.types import OrientedBox
 
 _ENOUGH = 1000
 """Points that the polygon of extremes is chosen from."""
+_DIRECTIONS = 12
 
 
 def upright_box(xyz: NDArray[np.float64]) -> OrientedBox:
@@ -21,9 +22,10 @@ def upright_box(xyz: NDArray[np.float64]) -> OrientedBox:
     Args:
         xyz: (N, 3) float64, metres, N >= 1.
     """
-    middle = xyz.mean(axis=0)  # far from the origin (UTM) areas would lose their digits
-    xyz = xyz - middle
-    hull = _footprint(xyz[:, :2])
+    across = np.ascontiguousarray(xyz.T)  # (3, N): long rows reduce many times faster
+    middle = across.mean(axis=1)  # far from the origin (UTM) areas would lose their digits
+    across -= middle[:, None]
+    hull = _footprint(across[:2])
     edges = np.diff(np.vstack([hull, hull[:1]]), axis=0)
     angles = np.unique(np.round(np.arctan2(edges[:, 1], edges[:, 0]) % (np.pi / 2), 9))
     cos, sin = np.cos(angles), np.sin(angles)
@@ -35,17 +37,17 @@ def upright_box(xyz: NDArray[np.float64]) -> OrientedBox:
     best = int(np.argmin(np.prod(high - low, axis=1)))
     rotation = np.eye(3)
     rotation[:2, :2] = axes[best]
-    z_low, z_high = float(xyz[:, 2].min()), float(xyz[:, 2].max())
+    z_low, z_high = float(across[2].min()), float(across[2].max())
     center = np.append(axes[best] @ ((low[best] + high[best]) / 2), (z_low + z_high) / 2)
     extent = np.append(high[best] - low[best], z_high - z_low)
     return OrientedBox(center=center + middle, extent=extent, rotation=rotation)
 
 
-def _footprint(xy: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Corners of the convex hull; all points where they are too few or in one line."""
-    if len(xy) < 3:
-        return xy
-    xy = _outer(xy)
+def _footprint(across: NDArray[np.float64]) -> NDArray[np.float64]:
+    """(2, N) points -> (A, 2) corners of the hull; all where they are too few or in one line."""
+    if across.shape[1] < 3:
+        return across.T
+    xy = _outer(across)
     try:
         corners: NDArray[np.float64] = xy[ConvexHull(xy).vertices]
         return corners
@@ -55,22 +57,22 @@ def _footprint(xy: NDArray[np.float64]) -> NDArray[np.float64]:
         return xy[ends]
 
 
-def _outer(xy: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Without points strictly inside the polygon of extremes in 16 directions (Akl, Toussaint).
+def _outer(across: NDArray[np.float64]) -> NDArray[np.float64]:
+    """(2, N) points -> (M, 2) without those inside a polygon of extremes (Akl, Toussaint).
 
     None of these can be a hull corner, and they are nearly all of a large object.
     """
-    angles = np.linspace(0, 2 * np.pi, 16, endpoint=False)
-    across = np.ascontiguousarray(xy.T)  # (2, N): long rows reduce many times faster
-    few = slice(None, None, max(len(xy) // _ENOUGH, 1))  # any points of the cloud will do
-    reach = np.stack([np.cos(angles), np.sin(angles)], 1) @ across[:, few]
-    corners = xy[few][np.unique(reach.argmax(axis=1))]
+    angles = np.linspace(0, 2 * np.pi, _DIRECTIONS, endpoint=False)
+    few = across[:, :: max(across.shape[1] // _ENOUGH, 1)]  # any points of the cloud will do
+    reach = np.stack([np.cos(angles), np.sin(angles)], 1) @ few
+    corners = few.T[np.unique(reach.argmax(axis=1))]
     if len(corners) < 3:
-        return xy
+        return across.T
     order = np.argsort(np.arctan2(*(corners - corners.mean(axis=0)).T[::-1]))
     start = corners[order]
     edge = np.roll(start, -1, axis=0) - start
     normal = np.stack([-edge[:, 1], edge[:, 0]], axis=1)
-    depth = normal @ across - (start * normal).sum(axis=1)[:, None]
-    kept: NDArray[np.float64] = xy[depth.min(axis=0) <= 1e-12]
-    return kept if len(kept) >= 3 else xy
+    depth = normal @ across
+    depth -= (start * normal).sum(axis=1)[:, None]
+    kept = np.flatnonzero(depth.min(axis=0) <= 1e-12)
+    return across[:, kept].T if len(kept) >= 3 else across.T

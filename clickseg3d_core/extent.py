@@ -26,6 +26,8 @@ LOST = -9.0
 _MIDDLE = CUTS.index(-0.5)
 _HELD = CUTS[-1] + 0.01
 _BORDER_GAP = 8.0
+_CERTAIN = 0.5
+"""Border probability from which an edge counts as a border."""
 _LEVELS = len(CUTS) + 1
 """How many cuts a voxel passes, 0 to all."""
 
@@ -35,8 +37,9 @@ class ExtentTable:
     """What all candidates on one cloud are described from.
 
     Attributes:
-        moments: (V, 10) float32: 1, x, y, z, xx, xy, yy, zz in metres from the middle of the
-            floor, steepness and its square.
+        moments: (V, 13) float32: 1, x, y, z, xx, xy, yy, zz in metres from the middle of the
+            floor, steepness and its square; of the voxel's edges the number, the sum of the border
+            probabilities, and the certain borders.
         starts: (V + 1,) int64, where each voxel's neighbors start in the next two.
         neighbors: (2E,) int64 voxels.
         border: (2E,) float64 probability that the edge lies between two objects.
@@ -71,14 +74,17 @@ class ExtentTable:
         floor, top = np.percentile(place[:, 2], [1.0, 99.0])
         x, y, z = (place - [*np.median(place[:, :2], axis=0), floor]).T
         steep = np.abs(surface.normals[:, 2])
-        columns = [np.ones(len(x)), x, y, z, x * x, x * y, y * y, z * z, steep, steep * steep]
         one, other = np.concatenate([pairs, pairs[:, ::-1]]).T
         order = np.argsort(one, kind="stable")
+        both = np.concatenate([border, border]).astype(np.float64)
+        edges = [np.bincount(one, values, len(x)) for values in (None, both, both > _CERTAIN)]
+        columns = [np.ones(len(x)), x, y, z, x * x, x * y, y * y, z * z, steep, steep * steep]
+        columns += edges
         return cls(
             moments=np.stack(columns, axis=1).astype(np.float32),
             starts=np.searchsorted(one[order], np.arange(len(x) + 1)),
             neighbors=other[order],
-            border=np.concatenate([border, border])[order].astype(np.float64),
+            border=both[order],
             height=float(top - floor),
             voxel_size=grid.voxel_size,
         )
@@ -107,7 +113,7 @@ class ExtentTable:
         own = level[members]
         sums = _nested(own, self.moments[members])
         logit = _nested(own, np.stack([value, value * value], axis=1))
-        border = self._border(members, own, level, logits)
+        border = self._border(members, own, level, logits, sums[:, 10:])
         return np.concatenate(
             [self._edges(sums[:, 0], logit, border, len(clicked), others),
              self._shape(sums, self.moments[clicked, 1:4].mean(axis=0))],
@@ -120,24 +126,28 @@ class ExtentTable:
         own: NDArray[np.int64],
         level: NDArray[np.int64],
         logits: NDArray[np.float32],
+        edges: NDArray[np.float64],
     ) -> NDArray[np.float64]:
         """Sums (T, 7) over the edges that lead out, and over those within.
 
-        Out: number, border probability, certain borders, step in logit. Within: the first three.
+        Out: number, border probability, certain borders, step in logit. Within: the first three,
+        which are those (T, 3) of all edges of the voxels less those that lead out.
         """
         count = self.starts[members + 1] - self.starts[members]
         first = np.repeat(self.starts[members] - (np.cumsum(count) - count), count)
         edge = np.arange(count.sum()) + first
-        to = self.neighbors[edge]
-        pair = np.repeat((own + 1) * _LEVELS, count) + level[to] + 1
-        weight = self.border[edge]
-        step = np.clip(np.repeat(logits[members], count) - logits[to], 0.0, _BORDER_GAP)
+        down = np.flatnonzero(level[self.neighbors[edge]] < np.repeat(own, count))
+        member = np.searchsorted(np.cumsum(count), down, side="right")
+        to, weight = self.neighbors[edge[down]], self.border[edge[down]]
+        pair = (own[member] + 1) * _LEVELS + level[to] + 1
+        step = np.clip(logits[members[member]] - logits[to], 0.0, _BORDER_GAP)
         size = _LEVELS * _LEVELS
         sums: list[NDArray[Any]] = [
             np.bincount(pair, values, size).reshape(_LEVELS, _LEVELS)
-            for values in (None, weight, weight > 0.5, step)
+            for values in (None, weight, weight > _CERTAIN, step)
         ]
-        return np.stack([*map(_leading_out, sums), *map(_within, sums[:3])], axis=1)
+        out = np.stack([_leading_out(s) for s in sums], axis=1)
+        return np.concatenate([out, np.maximum(edges - out[:, :3], 0.0)], axis=1)
 
     @staticmethod
     def _edges(
@@ -192,8 +202,3 @@ def _nested(level: NDArray[np.int64], values: NDArray[np.float32]) -> NDArray[np
 def _leading_out(sums: NDArray[Any]) -> NDArray[np.float64]:
     """(T,) from sums by level of both ends: one passes the cut, the other does not."""
     return np.array([sums[k + 1 :, : k + 1].sum() for k in range(len(CUTS))], dtype=np.float64)
-
-
-def _within(sums: NDArray[Any]) -> NDArray[np.float64]:
-    """(T,) from sums by level of both ends: both pass the cut."""
-    return np.array([sums[k + 1 :, k + 1 :].sum() for k in range(len(CUTS))], dtype=np.float64)
