@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from scipy.spatial.transform import Rotation
 
 from clickseg3d_core.data.distortion import auto_contrast, elastic_distortion
+from clickseg3d_core.data.painting import painted
 from clickseg3d_core.data.scene import Scene
 from clickseg3d_core.errors import ConfigError
 
@@ -26,6 +27,9 @@ class AugmentConfig:
         thin_keep: Range of that fraction.
         elastic: Elastic distortions, one after the other: granularity and magnitude in metres.
         jitter: Largest standard deviation of point noise, in voxels.
+        paint: Probability that a scene keeps its color and gets patches of other colors, which are
+            instances of their own, see `data.painting`.
+        patches: How many of them at most.
         drop_color: Probability of removing color (modality dropout).
         gray: Probability of making color gray.
         retone: Whether to change exposure, contrast, gamma, white balance and saturation, and to
@@ -46,6 +50,8 @@ class AugmentConfig:
     thin_keep: tuple[float, float] = (0.3, 0.9)
     elastic: tuple[tuple[float, float], ...] = ()
     jitter: float = 0.2
+    paint: float = 0.0
+    patches: int = 5
     drop_color: float = 0.3
     gray: float = 0.1
     retone: bool = True
@@ -64,6 +70,9 @@ def augment(scene: Scene, settings: AugmentConfig, rng: np.random.Generator) -> 
     """A randomly changed copy of a scene; labels stay with their points."""
     if rng.random() < settings.thin:
         scene = _thin(scene, settings.thin_keep, rng)
+    colored = scene.rgb is not None and rng.random() >= settings.drop_color
+    if settings.paint and colored and rng.random() < settings.paint:
+        scene = painted(scene, int(rng.integers(1, settings.patches + 1)), rng)
     xyz = scene.xyz.astype(np.float64)
     xyz = (xyz - xyz.mean(axis=0)) * rng.uniform(*settings.scale)
     if rng.random() < settings.flip:
@@ -71,7 +80,8 @@ def augment(scene: Scene, settings: AugmentConfig, rng: np.random.Generator) -> 
     xyz = xyz @ _rotation(settings, rng).T
     for granularity, magnitude in settings.elastic:
         xyz = elastic_distortion(xyz, granularity, magnitude, rng)
-    return replace(scene, xyz=xyz.astype(np.float32), rgb=_recolor(scene.rgb, settings, rng))
+    rgb = _recolor(scene.rgb, settings, rng) if colored and scene.rgb is not None else None
+    return replace(scene, xyz=xyz.astype(np.float32), rgb=rgb)
 
 
 def _thin(scene: Scene, fraction: tuple[float, float], rng: np.random.Generator) -> Scene:
@@ -91,11 +101,8 @@ def _rotation(settings: AugmentConfig, rng: np.random.Generator) -> NDArray[np.f
 
 
 def _recolor(
-    rgb: NDArray[np.uint8] | None, settings: AugmentConfig, rng: np.random.Generator
-) -> NDArray[np.uint8] | None:
-    """Changed colors, or none at all."""
-    if rgb is None or rng.random() < settings.drop_color:
-        return None
+    rgb: NDArray[np.uint8], settings: AugmentConfig, rng: np.random.Generator
+) -> NDArray[np.uint8]:
     color = rgb.astype(np.float32) / 255.0
     if rng.random() < settings.gray:
         color = np.repeat(color.mean(axis=1, keepdims=True), 3, axis=1)

@@ -50,7 +50,8 @@ class TrainConfig:
         start_from_pointcept: Pointcept or PointTransformerV3 .pth for the backbone, or None.
         steps: Optimizer steps.
         batch_size: Scenes per step and process.
-        max_voxels: Voxels of a scene at most; larger ones are cropped around a random point.
+        max_voxels: About how many voxels of a scene at most; larger ones are cropped around a
+            random point.
         voxel_size: Metres; None chooses it for each scene, as at inference.
         voxel_range: Factor on the voxel size, drawn per sample.
         learning_rate: Peak of the one-cycle schedule.

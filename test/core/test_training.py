@@ -284,7 +284,7 @@ def test_sample_stream_depends_on_the_step_only(run_config):
         sample = stream[step][0]
     assert np.array_equal(first.features, sample.features)
     assert np.array_equal(first.episodes.rows, sample.episodes.rows)
-    assert len(first.coords) <= 1500
+    assert len(first.coords) <= 1.05 * 1500  # counted again from the crop's own corner
     assert not np.array_equal(stream[5][0].features, sample.features)
 
 
