@@ -2,8 +2,9 @@
 
 One click leaves open whether the cushion, the sofa, or the sofa and what lies on it is meant.
 Cutting the mask logits at several levels gives nested candidates; what tells a good one is not the
-logits alone but what the cut looks like: whether its border runs along edges between objects, and
-whether size, height and shape are those of a thing. `model.judge` learns that from these terms.
+logits alone but what the cut looks like: whether its border runs along edges between objects and
+changes of color, and whether size, height and shape are those of a thing. `model.judge` learns that
+from these terms.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from clickseg3d_core.voxels import VoxelGrid
 
 CUTS = (-3.0, -2.0, -1.5, -1.0, -0.5, 0.0, 0.5, 1.0, 2.0)
 """Mask logits at which an object may end."""
-EXTENT_TERMS = 31
+EXTENT_TERMS = 35
 LOST = -9.0
 """Logit of a voxel that is certainly not the object's."""
 
@@ -37,12 +38,14 @@ class ExtentTable:
     """What all candidates on one cloud are described from.
 
     Attributes:
-        moments: (V, 13) float32: 1, x, y, z, xx, xy, yy, zz in metres from the middle of the
+        moments: (V, 18) float32: 1, x, y, z, xx, xy, yy, zz in metres from the middle of the
             floor, steepness and its square; of the voxel's edges the number, the sum of the border
-            probabilities, and the certain borders.
+            probabilities, the certain borders, and the sum of the changes of color; color without
+            its noise (3), and its squared length.
         starts: (V + 1,) int64, where each voxel's neighbors start in the next two.
         neighbors: (2E,) int64 voxels.
         border: (2E,) float64 probability that the edge lies between two objects.
+        change: (2E,) float64 difference of colors; 0 without color.
         height: Of the cloud, metres.
         voxel_size: Metres.
     """
@@ -51,6 +54,7 @@ class ExtentTable:
     starts: NDArray[np.int64]
     neighbors: NDArray[np.int64]
     border: NDArray[np.float64]
+    change: NDArray[np.float64]
     height: float
     voxel_size: float
 
@@ -77,14 +81,19 @@ class ExtentTable:
         one, other = np.concatenate([pairs, pairs[:, ::-1]]).T
         order = np.argsort(one, kind="stable")
         both = np.concatenate([border, border]).astype(np.float64)
-        edges = [np.bincount(one, values, len(x)) for values in (None, both, both > _CERTAIN)]
+        tint = np.zeros_like(grid.centers) if surface.tint is None else surface.tint
+        change = np.linalg.norm(tint[one] - tint[other], axis=1).astype(np.float64)
+        edges = [
+            np.bincount(one, values, len(x)) for values in (None, both, both > _CERTAIN, change)
+        ]
         columns = [np.ones(len(x)), x, y, z, x * x, x * y, y * y, z * z, steep, steep * steep]
-        columns += edges
+        columns += [*edges, *tint.T, (tint * tint).sum(axis=1)]
         return cls(
             moments=np.stack(columns, axis=1).astype(np.float32),
             starts=np.searchsorted(one[order], np.arange(len(x) + 1)),
             neighbors=other[order],
             border=both[order],
+            change=change[order],
             height=float(top - floor),
             voxel_size=grid.voxel_size,
         )
@@ -113,10 +122,11 @@ class ExtentTable:
         own = level[members]
         sums = _nested(own, self.moments[members])
         logit = _nested(own, np.stack([value, value * value], axis=1))
-        border = self._border(members, own, level, logits, sums[:, 10:])
+        border = self._border(members, own, level, logits, sums[:, 10:14])
         return np.concatenate(
             [self._edges(sums[:, 0], logit, border, len(clicked), others),
-             self._shape(sums, self.moments[clicked, 1:4].mean(axis=0))],
+             self._shape(sums, self.moments[clicked, 1:4].mean(axis=0)),
+             _colors(sums, border, self.moments[clicked, 14:17].mean(axis=0))],
             axis=1,
         ).astype(np.float32)  # fmt: skip
 
@@ -128,26 +138,27 @@ class ExtentTable:
         logits: NDArray[np.float32],
         edges: NDArray[np.float64],
     ) -> NDArray[np.float64]:
-        """Sums (T, 7) over the edges that lead out, and over those within.
+        """Sums (T, 9) over the edges that lead out, and over those within.
 
-        Out: number, border probability, certain borders, step in logit. Within: the first three,
-        which are those (T, 3) of all edges of the voxels less those that lead out.
+        Out: number, border probability, certain borders, change of color, step in logit. Within:
+        the first four, which are those (T, 4) of all edges of the voxels less what leads out.
         """
         count = self.starts[members + 1] - self.starts[members]
         first = np.repeat(self.starts[members] - (np.cumsum(count) - count), count)
         edge = np.arange(count.sum()) + first
         down = np.flatnonzero(level[self.neighbors[edge]] < np.repeat(own, count))
         member = np.searchsorted(np.cumsum(count), down, side="right")
-        to, weight = self.neighbors[edge[down]], self.border[edge[down]]
+        edge = edge[down]
+        to, weight = self.neighbors[edge], self.border[edge]
         pair = (own[member] + 1) * _LEVELS + level[to] + 1
         step = np.clip(logits[members[member]] - logits[to], 0.0, _BORDER_GAP)
         size = _LEVELS * _LEVELS
         sums: list[NDArray[Any]] = [
             np.bincount(pair, values, size).reshape(_LEVELS, _LEVELS)
-            for values in (None, weight, weight > _CERTAIN, step)
+            for values in (None, weight, weight > _CERTAIN, self.change[edge], step)
         ]
         out = np.stack([_leading_out(s) for s in sums], axis=1)
-        return np.concatenate([out, np.maximum(edges - out[:, :3], 0.0)], axis=1)
+        return np.concatenate([out, np.maximum(edges - out[:, :4], 0.0)], axis=1)
 
     @staticmethod
     def _edges(
@@ -158,13 +169,13 @@ class ExtentTable:
         others: int,
     ) -> NDArray[np.float64]:
         """(T, 14): the cut, the clicks, how the size changes, and what the border runs along."""
-        out, inside = np.maximum(border[:, :1], 1.0), np.maximum(border[:, 4:5], 1.0)
+        out, inside = np.maximum(border[:, :1], 1.0), np.maximum(border[:, 5:6], 1.0)
         mean = logit[:, 0] / count
         same = np.ones(len(count))
         return np.stack(
             [np.array(CUTS), clicks * same, others * same, np.log(count / count[_MIDDLE]),
-             border[:, 0] / count, np.log1p(border[:, 0]), *(border[:, 1:4] / out).T,
-             *(border[:, 5:7] / inside).T, np.log1p(border[:, 6]), mean,
+             border[:, 0] / count, np.log1p(border[:, 0]), *(border[:, [1, 2, 4]] / out).T,
+             *(border[:, 6:8] / inside).T, np.log1p(border[:, 7]), mean,
              np.sqrt(np.maximum(logit[:, 1] / count - mean * mean, 0.0))],
             axis=1,
         )  # fmt: skip
@@ -189,6 +200,18 @@ class ExtentTable:
              np.sqrt(np.maximum(mean[:, 9] - steep * steep, 0.0)), away, z - click[2]],
             axis=1,
         )  # fmt: skip
+
+
+def _colors(
+    sums: NDArray[np.float64], border: NDArray[np.float64], click: NDArray[np.float32]
+) -> NDArray[np.float64]:
+    """(T, 4): change across the border and within, spread, and how far from the click's color."""
+    mean = sums / sums[:, :1]
+    color = mean[:, 14:17]
+    spread = np.sqrt(np.maximum(mean[:, 17] - (color * color).sum(axis=1), 0.0))
+    out, inside = np.maximum(border[:, 0], 1.0), np.maximum(border[:, 5], 1.0)
+    away = np.linalg.norm(color - click, axis=1)
+    return np.stack([border[:, 3] / out, border[:, 8] / inside, spread, away], axis=1)
 
 
 def _nested(level: NDArray[np.int64], values: NDArray[np.float32]) -> NDArray[np.float64]:

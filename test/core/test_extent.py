@@ -31,11 +31,11 @@ def table(rng):  # type: ignore[no-untyped-def]
     surface = describe_surface(grid)
     pairs = describe_edges(grid, surface).pairs
     border = rng.uniform(0.0, 1.0, len(pairs)).astype(np.float32)
-    return grid, pairs, border, ExtentTable.of(grid, surface, pairs, border)
+    return grid, pairs, border, ExtentTable.of(grid, surface, pairs, border), surface.tint
 
 
 def test_terms_are_what_plain_loops_find(table, rng):  # type: ignore[no-untyped-def]
-    grid, pairs, border, extents = table
+    grid, pairs, border, extents, tint = table
     logits = rng.uniform(-5.0, 4.0, len(grid)).astype(np.float32)
     clicked = np.array([7, 3])
     terms = extents.describe(logits, clicked, 2)
@@ -52,6 +52,12 @@ def test_terms_are_what_plain_loops_find(table, rng):  # type: ignore[no-untyped
         assert row[6] == pytest.approx(border[leaving].mean(), abs=1e-4)
         assert row[7] == pytest.approx((border[leaving] > 0.5).mean(), abs=1e-4)
         assert row[9] == pytest.approx(border[within].mean(), abs=1e-4)
+        change = np.linalg.norm(np.diff(tint[pairs], axis=1)[:, 0], axis=1)
+        assert row[31] == pytest.approx(change[leaving].mean(), abs=1e-4)
+        assert row[32] == pytest.approx(change[within].mean(), abs=1e-4)
+        assert row[33] == pytest.approx(np.sqrt(tint[inside].var(axis=0).sum()), abs=1e-3)
+        away = tint[inside].mean(axis=0) - tint[clicked].mean(axis=0)
+        assert row[34] == pytest.approx(np.linalg.norm(away), abs=1e-4)
         assert row[25] == pytest.approx(np.log(inside.sum()), abs=1e-4)
         flat = np.linalg.eigvalsh(np.cov(place[:, :2].T, bias=True))
         assert row[14] == pytest.approx(np.log(np.sqrt(flat[1] + 0.06**2 / 12)), abs=1e-3)
@@ -59,7 +65,7 @@ def test_terms_are_what_plain_loops_find(table, rng):  # type: ignore[no-untyped
 
 
 def test_a_lost_voxel_is_in_no_candidate_and_a_clicked_one_in_all(table):  # type: ignore[no-untyped-def]
-    grid, _, _, extents = table
+    grid, _, _, extents, _ = table
     logits = np.full(len(grid), LOST, np.float32)
     terms = extents.describe(logits, np.array([5]), 0)
     assert np.allclose(terms[:, 25], 0.0)  # one voxel

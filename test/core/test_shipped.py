@@ -38,7 +38,7 @@ def test_every_object_of_the_demo_scan_with_one_click_each(shipped, scene, click
         / ((labels == i) | (scene.instance == i)).sum()
         for i in clicks.object_ids
     ]
-    assert np.mean(ious) > 0.89
+    assert np.mean(ious) > 0.87
 
 
 def test_more_clicks_mend_the_answer(shipped, scene):
