@@ -19,6 +19,7 @@ from clickseg3d_core.commands.ablate import ablate
 from clickseg3d_core.commands.convert import convert
 from clickseg3d_core.commands.evaluate import evaluate
 from clickseg3d_core.commands.judge import judge
+from clickseg3d_core.commands.mix import mix
 from clickseg3d_core.commands.packages import needing_train_packages
 from clickseg3d_core.commands.report import report
 from clickseg3d_core.commands.score import score
@@ -207,6 +208,7 @@ app.command()(score)
 app.command()(report)
 app.command()(ablate)
 app.command()(judge)
+app.command()(mix)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

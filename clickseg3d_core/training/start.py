@@ -25,7 +25,7 @@ def initial_net(config: TrainConfig, model_config: ModelConfig) -> ClickNet:
     net = build_net(model_config)
     if config.start_from is not None:
         had, tensors = read_weights(config.start_from)
-        tensors = grown(_without_judge(tensors), had, net)
+        tensors = grown(without_judge(tensors), had, net)
         load_weights(net, tensors, str(config.start_from))
     if config.start_from_pointcept is not None:
         state = read_pointcept_file(config.start_from_pointcept)
@@ -40,6 +40,6 @@ def initial_net(config: TrainConfig, model_config: ModelConfig) -> ClickNet:
     return net
 
 
-def _without_judge(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
-    """The judge is fitted to one network, at the end."""
+def without_judge(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
+    """Tensors of a network but for those of its judge, which is fitted to one network."""
     return {name: t for name, t in tensors.items() if not name.startswith("judge.")}

@@ -7,12 +7,14 @@ import numpy as np
 import pytest
 import torch
 
-from clickseg3d_core import CheckpointError, Clicks, ClickSegmenter
-from clickseg3d_core.checkpoint import save_checkpoint
+from clickseg3d_core import CheckpointError, Clicks, ClickSegmenter, cli
+from clickseg3d_core.checkpoint import load_checkpoint, save_checkpoint
 from clickseg3d_core.model.families import build_net
 from clickseg3d_core.model.network import ModelConfig
 from clickseg3d_core.training.config import TrainConfig
 from clickseg3d_core.training.growth import grown
+from clickseg3d_core.training.judging import with_judge
+from clickseg3d_core.training.mixing import mix_checkpoints
 from clickseg3d_core.training.start import initial_net
 
 AFFINITY = "decoder.heads.affinity.0.weight"
@@ -96,3 +98,57 @@ def test_inputs_that_are_gone_are_refused(blind_config, tiny_config, tmp_path):
     save_checkpoint(drawn(tiny_config), tmp_path / "old", training={})
     with pytest.raises(CheckpointError, match="of another shape"):
         initial_net(run_from(tmp_path / "old"), blind_config)
+
+
+def saved(net, folder):
+    save_checkpoint(net, folder, training={"step": 3}, half=False)
+    return folder
+
+
+def test_a_mix_lies_between_a_network_and_what_it_grew_from(
+    blind_config, tiny_config, two_boxes, tmp_path
+):
+    before = saved(drawn(blind_config), tmp_path / "before")
+    tuned = initial_net(run_from(before), tiny_config).eval()
+    with torch.no_grad():
+        tuned.decoder.role.weight += 1.0
+        tuned.encoder.stem.conv.weight[:, 10:] += 0.5
+    after = saved(tuned, tmp_path / "after")
+    answers = []
+    for share in (0.0, 0.5, 1.0):
+        mix_checkpoints(before, after, tmp_path / f"{share}", share)
+        net, record = load_checkpoint(tmp_path / f"{share}")
+        assert record["training"] == {"step": 3, "share": share}
+        answers.append(answer(net, two_boxes[0]))
+        role = drawn(blind_config).decoder.role.weight + share
+        assert torch.allclose(net.decoder.role.weight, role, atol=1e-2)  # stored as float16
+    assert np.allclose(answers[0], answer(drawn(blind_config), two_boxes[0]), atol=0.02)
+    assert np.allclose(answers[2], answer(tuned, two_boxes[0]), atol=0.02)
+    assert not np.allclose(answers[1], answers[0], atol=0.02)
+
+
+def test_mixing_drops_the_judge(tiny_config, tmp_path):
+    judged = saved(with_judge(drawn(tiny_config)), tmp_path / "judged")
+    mix_checkpoints(judged, judged, tmp_path / "mix", 0.3)
+    net, _ = load_checkpoint(tmp_path / "mix")
+    assert net.judge is None
+    assert net.config.decoder.extent == "fixed"
+
+
+def test_networks_that_do_not_belong_together_are_not_mixed(tiny_config, tmp_path):
+    wide = replace(tiny_config, decoder=replace(tiny_config.decoder, channels=64))
+    one, other = saved(drawn(tiny_config), tmp_path / "a"), saved(drawn(wide), tmp_path / "b")
+    with pytest.raises(CheckpointError, match="of another shape"):
+        mix_checkpoints(one, other, tmp_path / "mix", 0.5)
+    assert not (tmp_path / "mix").exists()
+
+
+def test_mix_command(tiny_config, tmp_path, capsys):
+    one = saved(drawn(tiny_config), tmp_path / "a")
+    with pytest.raises(SystemExit) as stopped:
+        cli.main(["mix", str(one), str(one), "-o", str(tmp_path / "mix"), "--share", "0.5"])
+    assert not stopped.value.code
+    assert "checkpoint in" in capsys.readouterr().out
+    with pytest.raises(SystemExit) as stopped:
+        cli.main(["mix", str(one), str(one), "-o", str(tmp_path / "mix"), "--share", "1.5"])
+    assert stopped.value.code

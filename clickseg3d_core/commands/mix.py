@@ -1,0 +1,31 @@
+"""The command `clickseg3d mix`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from clickseg3d_core.commands.packages import needing_train_packages
+
+_console = Console(highlight=False, soft_wrap=True)
+
+
+def mix(
+    before: Annotated[Path, typer.Argument(help="Checkpoint that a training started from.")],
+    after: Annotated[Path, typer.Argument(help="Checkpoint that came out.")],
+    output: Annotated[Path, typer.Option("--output", "-o", help="Checkpoint to write.")],
+    share: Annotated[float, typer.Option(min=0.0, max=1.0, help="Of the weights after.")] = 0.5,
+) -> None:
+    """Mix a tuned network with what it was tuned from.
+
+    Weights in between keep most of what both can do. The result has no judge of extents; fit one
+    with `clickseg3d judge`.
+    """
+    with needing_train_packages():
+        from clickseg3d_core.training.mixing import mix_checkpoints
+
+        mix_checkpoints(before, after, output, share)
+    _console.print(f"checkpoint in {output}", markup=False)
