@@ -105,3 +105,29 @@ def test_the_shipped_judge_cuts_each_object_elsewhere(shipped, scene, clicks):
     cuts = shipped.judged(encoding, masks, rows, clicks)
     assert len(cuts) == len(clicks)
     assert np.ptp(cuts) > 0.3
+
+
+def wall_with_picture(color: tuple[float, float, float]) -> tuple[PointCloud, np.ndarray]:
+    """A floor and three walls, and a picture in the middle one that differs in color alone."""
+    rng = np.random.default_rng(0)
+    floor = np.stack([rng.uniform(0, 4, 20000), rng.uniform(0, 4, 20000), np.zeros(20000)], 1)
+    across, up, flat = rng.uniform(0, 4, 45000), rng.uniform(0, 2.5, 45000), np.zeros(45000)
+    walls = np.stack([across, flat, up], axis=1)
+    walls[15000:30000] = walls[15000:30000, [1, 0, 2]]
+    walls[30000:] = walls[30000:, [1, 0, 2]] + (4.0, 0.0, 0.0)
+    picture = (np.abs(across - 2.0) < 0.5) & (np.abs(up - 1.5) < 0.4)
+    picture[15000:] = False
+    colors = np.concatenate([np.full((20000, 3), (0.5, 0.4, 0.3)), np.full((45000, 3), 0.8)])
+    truth = np.concatenate([np.zeros(20000, bool), picture])
+    colors[truth] = color
+    xyz = np.concatenate([floor, walls]) + rng.normal(0, 0.003, (65000, 3))
+    noisy = np.clip(colors + rng.normal(0, 0.03, colors.shape), 0, 1)
+    return PointCloud(xyz, (noisy * 255).astype(np.uint8)), truth
+
+
+@pytest.mark.parametrize("color", [(0.9, 0.1, 0.1), (0.1, 0.1, 0.1)])
+def test_a_picture_flush_with_its_wall_is_not_the_wall(shipped, color):
+    cloud, truth = wall_with_picture(color)
+    click = Clicks(np.array([[2.0, 0.0, 1.5]]), np.array([1]))
+    found = shipped.segment(shipped.encode(cloud), click).labels == 1
+    assert (found & truth).sum() > 0.8 * (found | truth).sum()
