@@ -35,9 +35,9 @@ def test_objects_keep_their_ids_while_one_moves(live):
         live.send_cloud(frame(1 + step, (moved, 0.5 * moved, 0.0)))
         found = shown(live, 1 + step)
         assert set(found) == {1, 2}
-        assert found[1].centroid.x == pytest.approx(-0.2 + moved, abs=0.02)
-        assert found[1].centroid.y == pytest.approx(0.5 * moved, abs=0.02)
-        assert found[2].centroid.x == pytest.approx(0.2, abs=0.02)
+        assert found[1].centroid.x == pytest.approx(-0.2 + moved, abs=0.03)
+        assert found[1].centroid.y == pytest.approx(0.5 * moved, abs=0.03)
+        assert found[2].centroid.x == pytest.approx(0.2, abs=0.03)
         assert found[1].num_points > 100
     assert live.status()["lost objects"] == ""
 
