@@ -24,11 +24,13 @@ class Edges:
             logarithm of the geometric cost, difference in color, and in color without its noise
             (both 0 without color).
         length: (E,) float32, voxel units.
+        change: (E,) float32 difference in color without its noise; 0 without color.
     """
 
     pairs: NDArray[np.int64]
     terms: NDArray[np.float32]
     length: NDArray[np.float32]
+    change: NDArray[np.float32]
 
 
 def describe_edges(grid: VoxelGrid, surface: Surface) -> Edges:
@@ -39,18 +41,20 @@ def describe_edges(grid: VoxelGrid, surface: Surface) -> Edges:
     length = np.maximum(np.linalg.norm(way, axis=1), 1e-3).astype(np.float32)
     steps = Steps(row=i, column=j, length=length)
     bend = signed_bend(grid.centers, surface.normals, steps)
+    change = _difference(surface.tint, i, j)
     terms = [
         length - 1.5,
         np.clip(3.0 * bend, -2.0, 2.0),
         squared_turn(surface.normals, steps) / 2.0,
         np.log1p(upper.data) / 4.0,
         np.minimum(4.0 * _difference(grid.rgb, i, j), 2.0),
-        np.minimum(8.0 * _difference(surface.tint, i, j), 2.0),
+        np.minimum(8.0 * change, 2.0),
     ]
     return Edges(
         pairs=np.stack([i, j], axis=1),
         terms=np.stack(terms, axis=1).astype(np.float32),
         length=length,
+        change=change,
     )
 
 

@@ -15,8 +15,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from clickseg3d_core.edges import Edges
 from clickseg3d_core.surface import Surface
-from clickseg3d_core.voxels import VoxelGrid
+from clickseg3d_core.voxels import VoxelGrid, floor_height
 
 CUTS = (-3.0, -2.0, -1.5, -1.0, -0.5, 0.0, 0.5, 1.0, 2.0)
 """Mask logits at which an object may end."""
@@ -63,7 +64,7 @@ class ExtentTable:
         cls,
         grid: VoxelGrid,
         surface: Surface,
-        pairs: NDArray[np.int64],
+        edges: Edges,
         border: NDArray[np.float32],
     ) -> ExtentTable:
         """Of a cloud of V voxels.
@@ -71,30 +72,30 @@ class ExtentTable:
         Args:
             grid: Voxels.
             surface: Their normals.
-            pairs: (E, 2) int64, each pair once.
+            edges: Their E edges.
             border: (E,) probability that an edge lies between two objects.
         """
         place = grid.centers.astype(np.float64) * grid.voxel_size
-        floor, top = np.percentile(place[:, 2], [1.0, 99.0])
+        floor, top = floor_height(place), float(np.percentile(place[:, 2], 99.0))
         x, y, z = (place - [*np.median(place[:, :2], axis=0), floor]).T
         steep = np.abs(surface.normals[:, 2])
-        one, other = np.concatenate([pairs, pairs[:, ::-1]]).T
+        one, other = np.concatenate([edges.pairs, edges.pairs[:, ::-1]]).T
         order = np.argsort(one, kind="stable")
         both = np.concatenate([border, border]).astype(np.float64)
         tint = np.zeros_like(grid.centers) if surface.tint is None else surface.tint
-        change = np.linalg.norm(tint[one] - tint[other], axis=1).astype(np.float64)
-        edges = [
+        change = np.concatenate([edges.change, edges.change]).astype(np.float64)
+        sums = [
             np.bincount(one, values, len(x)) for values in (None, both, both > _CERTAIN, change)
         ]
         columns = [np.ones(len(x)), x, y, z, x * x, x * y, y * y, z * z, steep, steep * steep]
-        columns += [*edges, *tint.T, (tint * tint).sum(axis=1)]
+        columns += [*sums, *tint.T, (tint * tint).sum(axis=1)]
         return cls(
             moments=np.stack(columns, axis=1).astype(np.float32),
             starts=np.searchsorted(one[order], np.arange(len(x) + 1)),
             neighbors=other[order],
             border=both[order],
             change=change[order],
-            height=float(top - floor),
+            height=top - floor,
             voxel_size=grid.voxel_size,
         )
 

@@ -21,14 +21,14 @@ from clickseg3d_core.errors import CheckpointError, ClickError
 from clickseg3d_core.extent import LOST, ExtentTable
 from clickseg3d_core.kept import KeptByVoxel
 from clickseg3d_core.model.carving import carved, without_background
-from clickseg3d_core.model.features import floor_height, input_features
+from clickseg3d_core.model.features import input_features
 from clickseg3d_core.model.grid import VoxelBatch
 from clickseg3d_core.model.heads import edge_costs
 from clickseg3d_core.model.memory import ClickQueries
 from clickseg3d_core.model.network import ClickNet, merge_clicks
 from clickseg3d_core.surface import Surface, describe_surface, path_costs
 from clickseg3d_core.types import BACKGROUND_ID, Clicks, PointCloud, Segmentation
-from clickseg3d_core.voxels import VoxelGrid, automatic_voxel_size, voxelize
+from clickseg3d_core.voxels import VoxelGrid, automatic_voxel_size, floor_height, voxelize
 
 MAX_CLICK_DISTANCE = 20.0
 """Farthest a click may be from the nearest voxel, in voxels."""
@@ -187,7 +187,7 @@ class ClickSegmenter:
         extents = None
         if self.net.judge is not None:
             border = (-logits.float()).sigmoid().cpu().numpy()
-            extents = ExtentTable.of(grid, surface, edges.pairs, border)
+            extents = ExtentTable.of(grid, surface, edges, border)
         if kinds < 2:
             return (surface.graph,)[:kinds], extents
         costs = edge_costs(logits, torch.from_numpy(edges.length).to(self.device))

@@ -52,6 +52,21 @@ class VoxelGrid:
         return len(self.coords)
 
 
+_FLOOR = 1.0
+"""Per cent of the points below what is taken for the floor: stray points lie under it."""
+
+
+def floor_height(xyz: NDArray[np.float64]) -> float:
+    """Height of the floor under a cloud.
+
+    Args:
+        xyz: (N, 3), any unit; points that are not finite are left out.
+    """
+    z = xyz[:, 2]
+    z = z[np.isfinite(z)]
+    return float(np.percentile(z, _FLOOR)) if len(z) else 0.0
+
+
 def pack_keys(coords: NDArray[np.int64]) -> NDArray[np.int64]:
     """One sortable integer per voxel index.
 

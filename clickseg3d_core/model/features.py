@@ -32,24 +32,11 @@ _CHANNELS = {
     "tint": 3,
     "height": 2,
 }
-_FLOOR = 1.0
-"""Per cent of the points below what is taken for the floor: stray points lie under it."""
 
 
 def feature_channels(inputs: Sequence[str]) -> int:
     """Channels of a list of input features."""
     return sum(_CHANNELS[name] for name in inputs)
-
-
-def floor_height(xyz: NDArray[np.float64]) -> float:
-    """Height of the floor under a cloud.
-
-    Args:
-        xyz: (N, 3), any unit; points that are not finite are left out.
-    """
-    z = xyz[:, 2]
-    z = z[np.isfinite(z)]
-    return float(np.percentile(z, _FLOOR)) if len(z) else 0.0
 
 
 def feature_columns(inputs: Sequence[str], name: str) -> slice:

@@ -17,12 +17,12 @@ from clickseg3d_core.data.augment import augment
 from clickseg3d_core.data.scene import Scene, load_scene
 from clickseg3d_core.edges import Edges, describe_edges
 from clickseg3d_core.errors import ConfigError
-from clickseg3d_core.model.features import floor_height, input_features
+from clickseg3d_core.model.features import input_features
 from clickseg3d_core.surface import describe_surface, path_costs
 from clickseg3d_core.training.config import TrainConfig
 from clickseg3d_core.training.episodes import Episodes, first_clicks
 from clickseg3d_core.types import PointCloud
-from clickseg3d_core.voxels import VoxelGrid, automatic_voxel_size, voxelize
+from clickseg3d_core.voxels import VoxelGrid, automatic_voxel_size, floor_height, voxelize
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)

@@ -29,9 +29,9 @@ def small_cloud(rng):  # type: ignore[no-untyped-def]
 def table(rng):  # type: ignore[no-untyped-def]
     grid = voxelize(small_cloud(rng), 0.06)
     surface = describe_surface(grid)
-    pairs = describe_edges(grid, surface).pairs
-    border = rng.uniform(0.0, 1.0, len(pairs)).astype(np.float32)
-    return grid, pairs, border, ExtentTable.of(grid, surface, pairs, border), surface.tint
+    edges = describe_edges(grid, surface)
+    border = rng.uniform(0.0, 1.0, len(edges.pairs)).astype(np.float32)
+    return grid, edges.pairs, border, ExtentTable.of(grid, surface, edges, border), surface.tint
 
 
 def test_terms_are_what_plain_loops_find(table, rng):  # type: ignore[no-untyped-def]

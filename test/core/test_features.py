@@ -1,16 +1,21 @@
 """Input features: color without its noise, and height above the floor."""
 
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 
-from clickseg3d_core import Clicks, ClickSegmenter, ConfigError, PointCloud
+from clickseg3d_core import ClickSegmenter, ConfigError, PointCloud
+from clickseg3d_core.data.augment import AugmentConfig
+from clickseg3d_core.data.scene import Scene
 from clickseg3d_core.edges import describe_edges
-from clickseg3d_core.model.features import feature_columns, floor_height, input_features
+from clickseg3d_core.model.features import feature_columns, input_features
 from clickseg3d_core.surface import describe_surface
-from clickseg3d_core.voxels import voxelize
+from clickseg3d_core.training.config import TrainConfig
+from clickseg3d_core.training.samples import make_sample
+from clickseg3d_core.voxels import floor_height, voxelize
 
 
 def painted_wall(noise: float) -> tuple[PointCloud, np.ndarray]:
@@ -85,14 +90,42 @@ def test_columns_of_a_feature():
 
 
 def test_encoding_shows_the_network_the_height_of_the_whole_cloud(tiny_net, monkeypatch):
-    """The network reads another height where a floor lies under the same points."""
     cloud, _ = painted_wall(noise=0.0)
+    seen: list[np.ndarray] = []
+    encode = tiny_net.encode
+
+    def watched(batch, features, centers):
+        seen.append(features.numpy())
+        return encode(batch, features, centers)
+
+    monkeypatch.setattr(tiny_net, "encode", watched)
     segmenter = ClickSegmenter(tiny_net, {}, torch.device("cpu"))
-    answers = [
-        segmenter.segment(
-            segmenter.encode(PointCloud(xyz), 0.05), Clicks(cloud.xyz[[820]], np.array([1]))
-        ).probabilities[: len(cloud)]
-        for floor in (0.0, -9.0)
-        for xyz in [np.concatenate([cloud.xyz, np.tile([[90.0, 0.0, floor]], (900, 1))])]
+    column = feature_columns(tiny_net.config.inputs, "height").start
+    for below in (0.0, 1.5):
+        floor = np.tile([[3.0, 0.0, -below]], (900, 1)) + np.arange(900)[:, None] * [0.05, 0, 0]
+        encoding = segmenter.encode(PointCloud(np.concatenate([cloud.xyz, floor])), 0.05)
+        wall = encoding.grid.point_to_voxel[: len(cloud)]
+        expected = np.clip((cloud.xyz[:, 2] + below) / 1.5, -1.0, 2.0)
+        assert np.allclose(seen[-1][wall, column], expected, atol=0.03)
+
+
+def test_training_crops_know_the_floor_of_the_whole_scan(tiny_config, rng):
+    """A tower of 6 m, of which a crop shows a part."""
+    xyz = rng.uniform((0, 0, 0), (0.4, 0.4, 6.0), (20000, 3)).astype(np.float32)
+    scene = Scene(
+        xyz=xyz,
+        rgb=None,
+        instance=np.ones(len(xyz), np.int32),
+        instance_class=np.array([-1, 0], np.int16),
+    )
+    plain = AugmentConfig(tumble=0.0, tilt_degrees=0.0, thin=0.0, scale=(1.0, 1.0))
+    here = Path()
+    config = TrainConfig(
+        model=here, scenes=here, output=here, max_voxels=300, voxel_size=0.08, augment=plain
+    )
+    column = feature_columns(tiny_config.inputs, "height").start
+    lowest = [
+        make_sample(scene, config, tiny_config.inputs, 4000, rng).features[:, column].min()
+        for _ in range(8)
     ]
-    assert not np.allclose(answers[0], answers[1])
+    assert max(lowest) > 1.0

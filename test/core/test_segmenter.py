@@ -205,7 +205,8 @@ def test_order_of_earlier_clicks_on_an_encoding_does_not_matter(tiny_segmenter, 
 
 
 def test_batch_of_two_gives_what_each_gives_alone(tiny_segmenter, two_boxes, rng):
-    from clickseg3d_core.model.features import floor_height, input_features
+    from clickseg3d_core.model.features import input_features
+    from clickseg3d_core.voxels import floor_height
 
     cloud, _ = two_boxes
     small = PointCloud(rng.uniform(0, 0.3, (400, 3)))
