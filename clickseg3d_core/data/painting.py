@@ -1,8 +1,8 @@
 """Things that only color tells from what they lie on, painted onto labelled scans.
 
 A network that learns where objects end from their shape takes a poster, a rug or a flush door for
-the wall or the floor. Flat parts of objects get patches of another color, which become instances of
-their own.
+the wall or the floor. Flat parts of large things get patches of another color, which become
+instances of their own. Small things get none: what is printed on a packet belongs to it.
 """
 
 from __future__ import annotations
@@ -20,6 +20,12 @@ _LARGEST_PART = 0.5
 _FLAT = 0.06
 """Thickness over the smaller side, as standard deviations, of what counts as flat."""
 _TRIES = 4
+_PAINTED = tuple(
+    CLASS_IDS[name]
+    for name in ("wall", "floor", "ceiling", "door", "cabinet", "table", "counter", "appliance")
+)
+_SMALLEST = 0.6
+"""Metres that a thing reaches at least to be painted."""
 _PICTURE = CLASS_IDS["picture"]
 _WALL = CLASS_IDS["wall"]
 
@@ -33,7 +39,7 @@ class _Patch:
 
 
 def painted(scene: Scene, patches: int, rng: np.random.Generator) -> Scene:
-    """A copy of a colored scene with patches of other colors on flat parts of its objects.
+    """A copy of a colored scene with patches of other colors on flat parts of its large things.
 
     Patches on walls are of class picture, others of no known class.
 
@@ -43,7 +49,8 @@ def painted(scene: Scene, patches: int, rng: np.random.Generator) -> Scene:
         rng: Draws all of it.
     """
     assert scene.rgb is not None
-    ids, counts = np.unique(scene.instance[scene.instance > 0], return_counts=True)
+    can_be = np.isin(scene.instance_class[scene.instance], _PAINTED) & (scene.instance > 0)
+    ids, counts = np.unique(scene.instance[can_be], return_counts=True)
     large = counts >= _LEAST_POINTS
     if not large.any():
         return scene
@@ -68,6 +75,8 @@ def _flat_patch(
     """A rectangle or ellipse on a flat part of the points `rows`, upright on upright ones."""
     points = xyz[rows].astype(np.float64)
     reach = float(np.ptp(points, axis=0).max())
+    if reach < _SMALLEST:
+        return None
     for _ in range(_TRIES):
         middle = points[rng.integers(len(points))]
         half = reach * np.exp(rng.uniform(np.log(0.04), np.log(0.25), size=2))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Literal
 
 from clickseg3d_core.data.augment import AugmentConfig
 from clickseg3d_core.errors import ConfigError
@@ -58,7 +59,9 @@ class TrainConfig:
         backbone_rate: Factor on the learning rate for the backbone; below 1 for one that is
             trained already.
         warmup: Fraction of the steps spent rising to the peak.
-        weight_decay: AdamW weight decay.
+        optimizer: "adamw", or "muon" for hidden layers and AdamW for the rest, see `training.muon`:
+            a step costs a little more and learns more.
+        weight_decay: Of matrices and kernels, times the learning rate.
         clip_norm: Gradient norm at most.
         freeze_norm: Step from which batch normalization uses its running statistics in training as
             it does at inference. With one crop a step, a network that is trained on each crop's
@@ -91,6 +94,7 @@ class TrainConfig:
     learning_rate: float = 1e-3
     backbone_rate: float = 1.0
     warmup: float = 0.05
+    optimizer: Literal["adamw", "muon"] = "adamw"
     weight_decay: float = 0.05
     clip_norm: float = 1.0
     freeze_norm: int = 1_000_000_000

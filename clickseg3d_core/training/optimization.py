@@ -9,6 +9,7 @@ import torch
 from torch import nn
 
 from clickseg3d_core.training.config import TrainConfig
+from clickseg3d_core.training.muon import Muon, is_hidden
 
 _NOT_DECAYED = ("prototypes", "role", "background")
 """Learned vectors, which are no maps."""
@@ -39,6 +40,26 @@ def parameter_groups(
         {"params": params, "weight_decay": decay, "rate": rate}
         for (rate, decay), params in parts.items()
     ]
+
+
+def optimizer_of(net: nn.Module, config: TrainConfig) -> torch.optim.Optimizer:
+    """The optimizer of a run, over all parameters of the net.
+
+    Args:
+        net: With its backbone as `encoder`.
+        config: Of the run.
+    """
+    groups = parameter_groups(net, config.weight_decay, config.backbone_rate)
+    if config.optimizer == "adamw":
+        return torch.optim.AdamW(groups, lr=config.learning_rate)
+    hidden = {id(p) for name, p in net.named_parameters() if is_hidden(name, p)}
+    parts = [
+        {**group, "params": params, "orthogonal": turned}
+        for group in groups
+        for turned in (False, True)
+        if (params := [p for p in group["params"] if (id(p) in hidden) == turned])
+    ]
+    return Muon(parts, lr=config.learning_rate)
 
 
 def learning_rate(step: int, config: TrainConfig) -> float:

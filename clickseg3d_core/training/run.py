@@ -34,7 +34,7 @@ from clickseg3d_core.training.judging import judged_network
 from clickseg3d_core.training.optimization import (
     freeze_norms,
     learning_rate,
-    parameter_groups,
+    optimizer_of,
     update_average,
 )
 from clickseg3d_core.training.samples import Sample, SampleStream, scene_files
@@ -68,10 +68,7 @@ class Run:
             self.net.encoder.recompute(config.recompute)
             self.training_step = TrainingStep(self.net, config)
         self.average = copy.deepcopy(self.net).requires_grad_(False)
-        self.optimizer = torch.optim.AdamW(
-            parameter_groups(self.training_step, config.weight_decay, config.backbone_rate),
-            lr=config.learning_rate,
-        )
+        self.optimizer = optimizer_of(self.training_step, config)
         self.module, self.fabric_optimizer = fabric.setup(self.training_step, self.optimizer)
         self.average.to(fabric.device)
         self.step = 0

@@ -1,5 +1,7 @@
 """Patches of another color as instances of their own."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -61,6 +63,15 @@ def test_other_things_get_patches_of_no_known_class(rng):
     classes = painted(scene, 5, rng).instance_class[3:]
     assert len(classes)
     assert (classes == -1).all()
+
+
+@pytest.mark.parametrize(("name", "size"), [("box", 1.0), ("other", 1.0), ("table", 0.15)])
+def test_small_things_and_packets_get_none(rng, name, size):
+    scene = wall_and_ball(rng)
+    scene.instance_class[1] = CLASS_IDS[name]
+    scene = replace(scene, xyz=scene.xyz * np.float32(size))
+    for _ in range(10):
+        assert painted(scene, 5, rng).instance.max() == 2
 
 
 def test_nothing_large_enough_is_left_as_it_is(rng):

@@ -288,11 +288,14 @@ def test_sample_stream_depends_on_the_step_only(run_config):
     assert not np.array_equal(stream[5][0].features, sample.features)
 
 
-def test_resumed_run_equals_uninterrupted_run(run_config, tmp_path):
-    whole = train(run_config, [], tmp_path / "whole")
+@pytest.mark.parametrize("optimizer", ["adamw", "muon"])
+def test_resumed_run_equals_uninterrupted_run(optimizer, run_config, tmp_path):
+    settings = [f"optimizer={optimizer}"]
+    whole = train(run_config, settings, tmp_path / "whole")
     with pytest.raises(KeyboardInterrupt):
-        train(run_config, ["checkpoint_minutes=0.0"], tmp_path / "parts", progress=_stop_after(4))
-    parts = train(run_config, [], tmp_path / "parts", resume=True)
+        train(run_config, [*settings, "checkpoint_minutes=0.0"], tmp_path / "parts",
+              progress=_stop_after(4))  # fmt: skip
+    parts = train(run_config, settings, tmp_path / "parts", resume=True)
     assert (whole / "model.safetensors").read_bytes() == (parts / "model.safetensors").read_bytes()
     a, b = rows_of(tmp_path / "whole"), rows_of(tmp_path / "parts")
     assert a[-1]["step"] == b[-1]["step"] == 6
