@@ -3,7 +3,8 @@
 FOLDER holds scenes as `clickseg3d simulate` writes them. Every object of at least 30 points is one
 episode of `clickseg3d_core.evaluation.single_object`; the means are over objects. "things" leaves
 out walls, floors and ceilings. A second table has every object clicked at once, one click each, in
-one pass: the clicks on other objects then tell where one ends. "path cut" is an untrained network,
+one pass: the clicks on other objects then tell where one ends. Its last columns compare both ways
+on those objects that the first table has too. "path cut" is an untrained network,
 which cuts objects out by the surface path cost from the click alone: what training adds is the
 difference.
 """
@@ -69,15 +70,15 @@ def main(
     console = Console()
     report = {}
     for name, segmenter in methods.items():
-        records = [
-            (scene, record)
+        episodes = [
+            (scene, evaluate_scene(segmenter, scene, clicks=clicks, max_objects=objects))
             for path in track(paths, name, transient=True, console=console)
             for scene in [_read(path, color)]
-            for record in evaluate_scene(segmenter, scene, clicks=clicks, max_objects=objects)
         ]
+        records = [(scene, record) for scene, part in episodes for record in part]
         console.print(_table(f"{name}: {len(paths)} scenes", records, clicks))
-        console.print(_together(f"{name}: all objects at once, one click each", segmenter,
-                                [_read(path, color) for path in paths]))  # fmt: skip
+        title = f"{name}: all objects at once, one click each"
+        console.print(_together(title, segmenter, episodes))
         if confusion:
             console.print("\n".join(_confusion(records)), markup=False, soft_wrap=True)
         report[name] = [_row(scene, record) for scene, record in records]
@@ -90,19 +91,26 @@ def _confusion(records: Sequence[tuple[Scene, ObjectRecord]]) -> list[str]:
     return confusion_lines((CLASS_NAMES[r.class_id], r.predicted_class) for r in known)
 
 
-def _together(title: str, segmenter: ClickSegmenter, scenes: Sequence[Scene]) -> Table:
-    groups: dict[str, list[float]] = defaultdict(list)
-    for scene in scenes:
+def _together(
+    title: str, segmenter: ClickSegmenter, episodes: Sequence[tuple[Scene, Sequence[ObjectRecord]]]
+) -> Table:
+    groups: dict[str, list[tuple[float, float]]] = defaultdict(list)
+    for scene, records in episodes:
+        alone = {record.instance: record.ious[0] for record in records}
         for instance, value in evaluate_together(segmenter, scene).items():
             kind = str(scene.meta.get("kind", "scan"))
-            groups[f"{kind}, all"].append(value)
+            pair = value, alone.get(instance, np.nan)
+            groups[f"{kind}, all"].append(pair)
             if scene.instance_class[instance] not in STUFF:
-                groups[f"{kind}, things"].append(value)
+                groups[f"{kind}, things"].append(pair)
     table = Table(title=title)
-    for name in ("objects", "n", "IoU@1"):
+    for name in ("objects", "n", "IoU@1", "n also clicked alone", "at once", "alone"):
         table.add_column(name, justify="right")
     for name, group in sorted(groups.items()):
-        table.add_row(name, str(len(group)), f"{np.mean(group):.3f}")
+        pairs = np.array(group)
+        both = pairs[~np.isnan(pairs[:, 1])]
+        means = [f"{value:.3f}" for value in both.mean(axis=0)] if len(both) else ["-", "-"]
+        table.add_row(name, str(len(pairs)), f"{pairs[:, 0].mean():.3f}", str(len(both)), *means)
     return table
 
 
