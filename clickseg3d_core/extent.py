@@ -14,18 +14,20 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.sparse import csr_matrix
 
 from clickseg3d_core.edges import Edges
+from clickseg3d_core.settling import neighbor_shares
 from clickseg3d_core.surface import Surface
 from clickseg3d_core.voxels import VoxelGrid, floor_height
 
-CUTS = (-3.0, -2.0, -1.5, -1.0, -0.5, 0.0, 0.5, 1.0, 2.0)
+CUTS = (-6.0, -4.5, -3.0, -2.0, -1.0, -0.25, 0.5, 1.25, 2.0, 3.0, 4.5, 6.0)
 """Mask logits at which an object may end."""
 EXTENT_TERMS = 35
 LOST = -9.0
 """Logit of a voxel that is certainly not the object's."""
 
-_MIDDLE = CUTS.index(-0.5)
+_MIDDLE = CUTS.index(-0.25)
 _HELD = CUTS[-1] + 0.01
 _BORDER_GAP = 8.0
 _CERTAIN = 0.5
@@ -47,6 +49,7 @@ class ExtentTable:
         neighbors: (2E,) int64 voxels.
         border: (2E,) float64 probability that the edge lies between two objects.
         change: (2E,) float64 difference of colors; 0 without color.
+        shares: (V, V) float32, how much each neighbor counts, see `settling`.
         height: Of the cloud, metres.
         voxel_size: Metres.
     """
@@ -56,6 +59,7 @@ class ExtentTable:
     neighbors: NDArray[np.int64]
     border: NDArray[np.float64]
     change: NDArray[np.float64]
+    shares: csr_matrix
     height: float
     voxel_size: float
 
@@ -89,12 +93,14 @@ class ExtentTable:
         ]
         columns = [np.ones(len(x)), x, y, z, x * x, x * y, y * y, z * z, steep, steep * steep]
         columns += [*sums, *tint.T, (tint * tint).sum(axis=1)]
+        starts = np.searchsorted(one[order], np.arange(len(x) + 1))
         return cls(
             moments=np.stack(columns, axis=1).astype(np.float32),
-            starts=np.searchsorted(one[order], np.arange(len(x) + 1)),
+            starts=starts,
             neighbors=other[order],
             border=both[order],
             change=change[order],
+            shares=neighbor_shares(starts, other[order], both[order]),
             height=top - floor,
             voxel_size=grid.voxel_size,
         )

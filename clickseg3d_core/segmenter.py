@@ -26,6 +26,7 @@ from clickseg3d_core.model.grid import VoxelBatch
 from clickseg3d_core.model.heads import edge_costs
 from clickseg3d_core.model.memory import ClickQueries
 from clickseg3d_core.model.network import ClickNet, merge_clicks
+from clickseg3d_core.settling import settled
 from clickseg3d_core.surface import Surface, describe_surface, path_costs
 from clickseg3d_core.types import BACKGROUND_ID, Clicks, PointCloud, Segmentation
 from clickseg3d_core.voxels import VoxelGrid, automatic_voxel_size, floor_height, voxelize
@@ -54,7 +55,7 @@ class Encoding:
         tree: Search tree over the voxel centers, voxel units.
         graphs: (V, V) sparse step costs of each kind of path, see `ClickQueries`.
         classes: (V, N_c) float32 log probability of each voxel's class, or None.
-        extents: What candidate extents are described from, or None if none are judged.
+        extents: What candidate extents are described from, and masks settle by, or None.
     """
 
     cloud: PointCloud
@@ -176,7 +177,8 @@ class ClickSegmenter:
     ) -> tuple[tuple[csr_matrix, ...], ExtentTable | None]:
         """Graphs of each kind of path, and what extents are judged by."""
         heads, kinds = self.net.scene_heads, self.config.path_kinds
-        if heads is None or (kinds < 2 and self.net.judge is None):
+        described = self.net.judge is not None or self.config.decoder.settle
+        if heads is None or (kinds < 2 and not described):
             return (surface.graph,)[:kinds], None
         edges = describe_edges(grid, surface)
         logits = heads.edges(
@@ -185,7 +187,7 @@ class ClickSegmenter:
             torch.from_numpy(edges.terms).to(self.device),
         )
         extents = None
-        if self.net.judge is not None:
+        if described:
             border = (-logits.float()).sigmoid().cpu().numpy()
             extents = ExtentTable.of(grid, surface, edges, border)
         if kinds < 2:
@@ -229,7 +231,7 @@ class ClickSegmenter:
             encoding.grid,
             clicks,
             rows,
-            self._with_background(masks, self.judged(encoding, masks, rows, clicks)).cpu().numpy(),
+            self._margins(encoding, masks, rows, clicks),
             classes,
         )
 
@@ -335,22 +337,29 @@ class ClickSegmenter:
             paths=encoding.paths_from(voxels).to(self.device),
         )
 
-    def _with_background(
-        self, masks: torch.Tensor, cuts: NDArray[np.float32] | None
-    ) -> torch.Tensor:
+    def _margins(
+        self, encoding: Encoding, masks: torch.Tensor, rows: NDArray[np.int64], clicks: Clicks
+    ) -> NDArray[np.float32]:
         """(O + B, V) logits -> (O + B + 1, V), counted from the cut, with a row for nobody.
 
         With cuts of their own, objects still compete by their logits: only the winner of a voxel
         may have it.
         """
         decoder = self.config.decoder
-        nobody = 0.0 if decoder.background == "threshold" else float("-inf")
-        row = masks.new_full((1, masks.shape[1]), nobody)
-        if cuts is None:
-            return torch.cat([masks - decoder.background_logit, row])
+        cuts = self.judged(encoding, masks, rows, clicks)
         ends = masks.new_full((len(masks), 1), decoder.background_logit)
-        ends[: len(cuts), 0] = torch.from_numpy(cuts).to(masks)
-        return torch.cat([(masks - ends).masked_fill(beaten(masks), float("-inf")), row])
+        if cuts is not None:
+            ends[: len(cuts), 0] = torch.from_numpy(cuts).to(masks)
+        margins = masks - ends
+        if cuts is not None or decoder.settle:
+            margins = margins.masked_fill(beaten(masks), float("-inf"))
+        found = margins.float().cpu().numpy()
+        if decoder.settle and encoding.extents is not None:
+            object_ids = np.unique(clicks.object_ids[clicks.object_ids != BACKGROUND_ID])
+            own = [rows[clicks.object_ids == i] for i in object_ids]
+            found[: len(own)] = settled(found[: len(own)], own, encoding.extents.shares)
+        nobody = 0.0 if decoder.background == "threshold" else float("-inf")
+        return np.concatenate([found, np.full((1, found.shape[1]), nobody, np.float32)])
 
 
 def beaten(masks: torch.Tensor) -> torch.Tensor:

@@ -56,6 +56,7 @@ class DecoderConfig:
         extent: "fixed": every object ends at that cut. "judged": a small network looks at
             candidates of several sizes and cuts each object where it judges best, see `extent`; the
             cut above then holds for background clicks only. `clickseg3d judge` fits that network.
+        settle: Neighboring voxels that no edge divides get the same answer, see `settling`.
     """
 
     channels: int = 256
@@ -83,6 +84,7 @@ class DecoderConfig:
     background: Literal["threshold", "argmax"] = "threshold"
     background_logit: float = 0.0
     extent: Literal["fixed", "judged"] = "fixed"
+    settle: bool = False
 
     def __post_init__(self) -> None:
         if self.channels % self.heads:

@@ -21,7 +21,7 @@ from clickseg3d_core.data.scene import Scene, load_scene
 from clickseg3d_core.errors import ConfigError
 from clickseg3d_core.evaluation.single_object import large_instances, seen_points
 from clickseg3d_core.extent import CUTS, EXTENT_TERMS
-from clickseg3d_core.model.judge import SHARPNESS, ExtentJudge
+from clickseg3d_core.model.judge import SHARPNESS, ExtentJudge, compared
 from clickseg3d_core.model.network import ClickNet
 from clickseg3d_core.segmenter import ClickSegmenter, Encoding, beaten, extent_terms
 from clickseg3d_core.training.config import JudgeConfig
@@ -240,7 +240,7 @@ def fit(judge: ExtentJudge, examples: Examples, config: JudgeConfig) -> float:
         Mean IoU that the choice loses against the best candidates, on the examples.
     """
     terms, ious = torch.from_numpy(examples.terms), torch.from_numpy(examples.ious)
-    flat = terms.reshape(-1, EXTENT_TERMS)
+    flat = compared(terms).flatten(0, 1)
     judge.mean.copy_(flat.mean(dim=0))
     judge.scale.copy_(flat.std(dim=0, correction=0) + 1e-3)
     generator = torch.Generator().manual_seed(config.seed)
