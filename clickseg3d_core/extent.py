@@ -231,4 +231,5 @@ def _nested(level: NDArray[np.int64], values: NDArray[np.float32]) -> NDArray[np
 
 def _leading_out(sums: NDArray[Any]) -> NDArray[np.float64]:
     """(T,) from sums by level of both ends: one passes the cut, the other does not."""
-    return np.array([sums[k + 1 :, : k + 1].sum() for k in range(len(CUTS))], dtype=np.float64)
+    above = np.cumsum(sums[::-1], axis=0)[::-1]
+    return np.diagonal(np.cumsum(above, axis=1), offset=-1).astype(np.float64)

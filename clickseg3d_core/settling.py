@@ -57,13 +57,12 @@ def settled(
         sure[number, voxels] = _SURE
         barred[number, voxels] = False
     open_to = np.flatnonzero((sure > -_PULL).any(axis=0))  # no pull can bring in the others
-    own = np.ascontiguousarray(sure[:, open_to].T)
-    near = shares[open_to][:, open_to]
-    absent = 1.0 - np.asarray(near.sum(axis=1))  # neighbors that say no
-    absent[np.diff(shares.indptr)[open_to] == 0] = 0.0
+    own, near = sure[:, open_to].T, shares[open_to]
+    answers = np.full(sure.T.shape, -1.0, np.float32)
     now = own
     for _ in range(ROUNDS):
-        now = own + _PULL * (near @ np.tanh(now / 2.0) - absent)
+        answers[open_to] = np.tanh(now / 2.0)
+        now = own + _PULL * (near @ answers)
     sure[:, open_to] = now.T
     sure[barred] = -np.inf
     return sure
