@@ -59,10 +59,10 @@ def settled(
     open_to = np.flatnonzero((sure > -_PULL).any(axis=0))  # no pull can bring in the others
     own, near = sure[:, open_to].T, shares[open_to]
     answers = np.full(sure.T.shape, -1.0, np.float32)
-    now = own
+    now: NDArray[np.float32] = own
     for _ in range(ROUNDS):
         answers[open_to] = np.tanh(now / 2.0)
-        now = own + _PULL * (near @ answers)
+        now = own + np.float32(_PULL) * np.asarray(near @ answers)
     sure[:, open_to] = now.T
     sure[barred] = -np.inf
     return sure
