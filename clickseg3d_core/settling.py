@@ -62,7 +62,7 @@ def settled(
     now: NDArray[np.float32] = own
     for _ in range(ROUNDS):
         answers[open_to] = np.tanh(now / 2.0)
-        now = own + np.float32(_PULL) * np.asarray(near @ answers)
+        now = (own + _PULL * (near @ answers)).astype(np.float32)
     sure[:, open_to] = now.T
     sure[barred] = -np.inf
     return sure
