@@ -46,7 +46,7 @@ class ExtentTable:
             probabilities, the certain borders, and the sum of the changes of color; color without
             its noise (3), and its squared length.
         starts: (V + 1,) int64, where each voxel's neighbors start in the next two.
-        neighbors: (2E,) int64 voxels.
+        neighbors: (2E,) int32 voxels.
         border: (2E,) float64 probability that the edge lies between two objects.
         change: (2E,) float64 difference of colors; 0 without color.
         shares: (V, V) float32, how much each neighbor counts, see `settling`.
@@ -56,7 +56,7 @@ class ExtentTable:
 
     moments: NDArray[np.float32]
     starts: NDArray[np.int64]
-    neighbors: NDArray[np.int64]
+    neighbors: NDArray[np.int32]
     border: NDArray[np.float64]
     change: NDArray[np.float64]
     shares: csr_matrix
@@ -97,7 +97,7 @@ class ExtentTable:
         return cls(
             moments=np.stack(columns, axis=1).astype(np.float32),
             starts=starts,
-            neighbors=other[order],
+            neighbors=other[order].astype(np.int32),
             border=both[order],
             change=change[order],
             shares=neighbor_shares(starts, other[order], both[order]),
@@ -124,7 +124,7 @@ class ExtentTable:
         members = np.flatnonzero(reached)
         value = logits[members]
         value[np.searchsorted(members, clicked)] = _HELD
-        level = np.full(len(logits), -1, dtype=np.int64)
+        level = np.full(len(logits), -1, dtype=np.int8)  # small: it is read once for every edge
         level[members] = np.searchsorted(CUTS, value) - 1
         own = level[members]
         sums = _nested(own, self.moments[members])
@@ -140,8 +140,8 @@ class ExtentTable:
     def _border(
         self,
         members: NDArray[np.int64],
-        own: NDArray[np.int64],
-        level: NDArray[np.int64],
+        own: NDArray[np.int8],
+        level: NDArray[np.int8],
         logits: NDArray[np.float32],
         edges: NDArray[np.float64],
     ) -> NDArray[np.float64]:
@@ -157,7 +157,7 @@ class ExtentTable:
         member = np.searchsorted(np.cumsum(count), down, side="right")
         edge = edge[down]
         to, weight = self.neighbors[edge], self.border[edge]
-        pair = (own[member] + 1) * _LEVELS + level[to] + 1
+        pair = (own[member].astype(np.int64) + 1) * _LEVELS + level[to] + 1
         step = np.clip(logits[members[member]] - logits[to], 0.0, _BORDER_GAP)
         size = _LEVELS * _LEVELS
         sums: list[NDArray[Any]] = [
@@ -221,7 +221,7 @@ def _colors(
     return np.stack([border[:, 3] / out, border[:, 8] / inside, spread, away], axis=1)
 
 
-def _nested(level: NDArray[np.int64], values: NDArray[np.float32]) -> NDArray[np.float64]:
+def _nested(level: NDArray[np.int8], values: NDArray[np.float32]) -> NDArray[np.float64]:
     """Sums (T, D) of (S, D) values over the voxels that pass each cut."""
     passed = np.zeros((len(CUTS), len(level)), dtype=np.float32)
     passed[level, np.arange(len(level))] = 1.0

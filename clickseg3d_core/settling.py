@@ -56,13 +56,15 @@ def settled(
     for number, voxels in enumerate(clicked):
         sure[number, voxels] = _SURE
         barred[number, voxels] = False
-    open_to = np.flatnonzero((sure > -_PULL).any(axis=0))  # no pull can bring in the others
-    own, near = sure[:, open_to].T, shares[open_to]
-    answers = np.full(sure.T.shape, -1.0, np.float32)
-    now: NDArray[np.float32] = own
+    own = np.ascontiguousarray(sure.T)
+    out_of_reach = np.flatnonzero((own <= -_PULL).all(axis=1))  # no pull can bring them in
+    now = own
     for _ in range(ROUNDS):
-        answers[open_to] = np.tanh(now / 2.0)
-        now = (own + _PULL * (near @ answers)).astype(np.float32)
-    sure[:, open_to] = now.T
+        answers = np.tanh(now * np.float32(0.5))
+        answers[out_of_reach] = -1.0
+        now = shares @ answers
+        now *= _PULL
+        now += own
+    sure = np.ascontiguousarray(now.T)
     sure[barred] = -np.inf
     return sure
