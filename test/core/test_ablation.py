@@ -224,7 +224,7 @@ def test_every_row_of_the_shipped_studies_makes_a_config(name, config_folder):
         if own.same_as is None:
             _, config, model = row_config(study, own, [], ["scenes=x"])
             models.append((config.clicks, config.loss, config.auxiliary, config.augment,
-                           config.freeze_norm, config.ema, model))  # fmt: skip
+                           config.freeze_norm, config.ema, config.optimizer, model))  # fmt: skip
     assert len(set(models)) == len(models)  # no two rows train the same thing
 
 
