@@ -92,7 +92,7 @@ def build_segmentation(
             without object clicks.
         classes: Evidence for the classes, or None without a class head.
     """
-    object_ids = np.unique(clicks.object_ids[clicks.object_ids != BACKGROUND_ID])
+    object_ids = clicks.objects
     if logits is None:
         known = grid.point_to_voxel >= 0
         return Segmentation(

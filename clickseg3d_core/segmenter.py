@@ -266,7 +266,7 @@ class ClickSegmenter:
         self, encoding: Encoding, clicks: Clicks, rows: NDArray[np.int64]
     ) -> tuple[torch.Tensor, torch.Tensor | None]:
         """(O + B, V) mask logits, and (K, N_c) class logits if the network has a class head."""
-        object_ids = np.unique(clicks.object_ids[clicks.object_ids != BACKGROUND_ID])
+        object_ids = clicks.objects
         queries = self._queries(encoding, clicks, rows, object_ids)
         with _threads_for(len(rows) * encoding.voxel_count, self.device):
             return self._decoded_queries(encoding, queries, len(object_ids))
@@ -355,8 +355,7 @@ class ClickSegmenter:
             margins = margins.masked_fill(beaten(masks), float("-inf"))
         found = margins.float().cpu().numpy()
         if decoder.settle and encoding.extents is not None:
-            object_ids = np.unique(clicks.object_ids[clicks.object_ids != BACKGROUND_ID])
-            own = [rows[clicks.object_ids == i] for i in object_ids]
+            own = [rows[clicks.object_ids == i] for i in clicks.objects]
             found[: len(own)] = settled(found[: len(own)], own, encoding.extents.shares)
         nobody = 0.0 if decoder.background == "threshold" else float("-inf")
         return np.concatenate([found, np.full((1, found.shape[1]), nobody, np.float32)])
@@ -383,9 +382,7 @@ def extent_terms(
     """
     logits = masks.masked_fill(beaten(masks), LOST).cpu().numpy()
     terms = []
-    for row, object_id in zip(
-        logits, np.unique(clicks.object_ids[clicks.object_ids != BACKGROUND_ID]), strict=False
-    ):
+    for row, object_id in zip(logits, clicks.objects, strict=False):
         own = clicks.object_ids == object_id
         row[rows[~own]] = LOST
         terms.append(extents.describe(row, rows[own], int((~own).sum())))

@@ -114,6 +114,11 @@ class Clicks:
     def __len__(self) -> int:
         return len(self.positions)
 
+    @property
+    def objects(self) -> NDArray[np.int64]:
+        """(O,) int64 ids of the clicked objects, rising."""
+        return np.unique(self.object_ids[self.object_ids != BACKGROUND_ID])
+
 
 def _checked_ids(object_ids: ArrayLike, k: int) -> NDArray[np.int64]:
     try:

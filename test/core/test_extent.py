@@ -13,7 +13,7 @@ from clickseg3d_core.edges import describe_edges
 from clickseg3d_core.errors import ConfigError
 from clickseg3d_core.extent import CUTS, EXTENT_TERMS, LOST, ExtentTable
 from clickseg3d_core.model.families import build_net
-from clickseg3d_core.model.judge import ExtentJudge
+from clickseg3d_core.model.judge import ExtentJudge, compared
 from clickseg3d_core.segmenter import extent_terms
 from clickseg3d_core.surface import describe_surface
 from clickseg3d_core.training.judging import with_judge
@@ -82,6 +82,18 @@ def test_the_judge_cuts_where_it_judges_best():
     terms = np.zeros((1, len(CUTS), EXTENT_TERMS), np.float32)
     terms[0, :, 0] = CUTS
     assert judge.cuts(terms)[0] == pytest.approx(CUTS[-1], abs=0.05)
+
+
+def test_candidates_are_compared_with_the_next_smaller_and_larger_ones(rng):  # type: ignore[no-untyped-def]
+    terms = torch.from_numpy(rng.normal(size=(2, len(CUTS), EXTENT_TERMS)).astype(np.float32))
+    own, smaller, larger, mean = compared(terms).split(EXTENT_TERMS, dim=2)
+    assert torch.equal(own, terms)
+    for k in range(len(CUTS)):
+        after = terms[:, k + 1] - terms[:, k] if k + 1 < len(CUTS) else torch.zeros(2, EXTENT_TERMS)
+        before = terms[:, k - 1] - terms[:, k] if k else torch.zeros(2, EXTENT_TERMS)
+        assert torch.allclose(smaller[:, k], after)
+        assert torch.allclose(larger[:, k], before)
+        assert torch.allclose(mean[:, k], terms.mean(dim=1), atol=1e-5)
 
 
 @pytest.fixture

@@ -1,11 +1,14 @@
 """The weights that come with the package, on the demo scan and on real scans."""
 
+import copy
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
-from clickseg3d_core import Clicks, PointCloud
+from clickseg3d_core import Clicks, ClickSegmenter, PointCloud
 from clickseg3d_core.clicks import innermost_point
 from clickseg3d_core.data.scene import Scene, load_scene
 from clickseg3d_core.evaluation.single_object import evaluate_scene
@@ -80,6 +83,16 @@ def test_weights_fit_the_size_limit(shipped):
 
     assert (shipped_weights() / "model.safetensors").stat().st_size <= 16 * 2**20
     assert shipped.config.name == "small"
+
+
+def test_shipped_masks_settle_and_that_changes_little(shipped, scene, clicks):
+    assert shipped.config.decoder.settle
+    decoder = replace(shipped.config.decoder, settle=False)
+    net = copy.deepcopy(shipped.net)
+    net.config = replace(shipped.config, decoder=decoder)
+    rough = answer(ClickSegmenter(net, {}, torch.device("cpu")), scene, clicks)
+    changed = (rough != answer(shipped, scene, clicks)).mean()
+    assert 0.0 < changed < 0.03
 
 
 @pytest.mark.slow

@@ -299,6 +299,9 @@ def test_resumed_run_equals_uninterrupted_run(optimizer, run_config, tmp_path):
     assert (whole / "model.safetensors").read_bytes() == (parts / "model.safetensors").read_bytes()
     a, b = rows_of(tmp_path / "whole"), rows_of(tmp_path / "parts")
     assert a[-1]["step"] == b[-1]["step"] == 6
+    state = torch.load(tmp_path / "parts" / "training_state.pt", weights_only=True)
+    turned = any("momentum" in own for own in state["optimizer"]["state"].values())
+    assert turned == (optimizer == "muon")
 
 
 def _stop_after(steps):
