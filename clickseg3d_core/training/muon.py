@@ -10,11 +10,11 @@ torch.optim.Muon takes no kernels of three dimensions and rounds to bfloat16, wh
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor, distributed, nn
 
 ITERATIONS = 5
 """Of Newton and Schulz."""
@@ -53,15 +53,37 @@ def orthogonal(matrices: Tensor) -> Tensor:
     tall = matrices.shape[-2] > matrices.shape[-1]
     x: Tensor = matrices.mT if tall else matrices
     x = x / (x.norm(dim=(-2, -1), keepdim=True) + 1e-7)
+    shape = x.shape
+    x = x.reshape(-1, *shape[-2:])
     a, b, c = _QUINTIC
     for _ in range(ITERATIONS):
         square = x @ x.mT
-        x = a * x + (b * square + c * square @ square) @ x
+        x = torch.baddbmm(x, torch.baddbmm(square, square, square, beta=b, alpha=c), x, beta=a)
+    x = x.reshape(shape)
     return x.mT if tall else x
+
+
+def shares(costs: Sequence[float], processes: int) -> list[int]:
+    """Who turns which matrix: the costliest first, each to the process with least to do.
+
+    Args:
+        costs: (L,) of the matrices.
+        processes: Number of processes.
+
+    Returns:
+        (L,) process of each matrix.
+    """
+    owner, load = [0] * len(costs), [0.0] * processes
+    for i in sorted(range(len(costs)), key=lambda i: -costs[i]):
+        owner[i] = min(range(processes), key=load.__getitem__)
+        load[owner[i]] += costs[i]
+    return owner
 
 
 class Muon(torch.optim.AdamW):
     """AdamW, but for groups with `orthogonal`.
+
+    With several processes, which hold the same gradients, each turns its share of the matrices.
 
     Args:
         groups: As `optimization.parameter_groups` gives them, with `orthogonal` (bool) each.
@@ -74,22 +96,47 @@ class Muon(torch.optim.AdamW):
     @torch.no_grad()
     def step(self, closure: Any = None) -> None:  # type: ignore[override]
         """One step; gradients of the orthogonal groups are gone afterwards."""
-        for group in self.param_groups:
-            if group["orthogonal"]:
-                for parameter in group["params"]:
-                    self._turn(parameter, group["lr"], group["weight_decay"])
+        hidden = [
+            (parameter, group)
+            for group in self.param_groups
+            if group["orthogonal"]
+            for parameter in group["params"]
+            if parameter.grad is not None
+        ]
+        turned = turned_together([self._direction(parameter) for parameter, _ in hidden])
+        for (parameter, group), step in zip(hidden, turned, strict=True):
+            length = _LENGTH * max(parameter.shape[-2:]) ** 0.5
+            parameter.mul_(1.0 - group["lr"] * group["weight_decay"])
+            parameter.sub_(step, alpha=group["lr"] * length)
+            parameter.grad = None  # AdamW passes over what has none
         super().step(closure)
 
-    def _turn(self, parameter: nn.Parameter, rate: float, decay: float) -> None:
-        if parameter.grad is None:
-            return
+    def _direction(self, parameter: nn.Parameter) -> Tensor:
+        """Of the gradient and its momentum, after Nesterov."""
+        assert parameter.grad is not None
         state = self.state[parameter]
         if not state:
             state["step"] = torch.zeros(())
             state["momentum"] = torch.zeros_like(parameter)
         state["step"] += 1
         momentum = state["momentum"].lerp_(parameter.grad, 1.0 - _MOMENTUM)
-        turned = orthogonal(parameter.grad.lerp(momentum, _MOMENTUM))
-        length = _LENGTH * max(parameter.shape[-2:]) ** 0.5
-        parameter.mul_(1.0 - rate * decay).sub_(turned, alpha=rate * length)
-        parameter.grad = None  # AdamW passes over what has none
+        return parameter.grad.lerp(momentum, _MOMENTUM)
+
+
+def turned_together(matrices: list[Tensor]) -> list[Tensor]:
+    """`orthogonal` of each, the work shared between the processes of a run.
+
+    Args:
+        matrices: (..., A, B) float each, the same in every process.
+    """
+    if not matrices or not (distributed.is_available() and distributed.is_initialized()):
+        return [orthogonal(matrix) for matrix in matrices]
+    costs = [matrix.numel() * min(matrix.shape[-2:]) for matrix in matrices]
+    owners = shares(costs, distributed.get_world_size())
+    flat = matrices[0].new_zeros(sum(matrix.numel() for matrix in matrices))
+    parts = torch.split(flat, [matrix.numel() for matrix in matrices])
+    for matrix, part, owner in zip(matrices, parts, owners, strict=True):
+        if owner == distributed.get_rank():
+            part.copy_(orthogonal(matrix).flatten())
+    distributed.all_reduce(flat)
+    return [part.view(matrix.shape) for matrix, part in zip(matrices, parts, strict=True)]

@@ -2,12 +2,13 @@
 
 import pytest
 import torch
-from torch import nn
+from torch import distributed, multiprocessing, nn
 
 from clickseg3d_core.model.network import ClickSegmentationNet
+from clickseg3d_core.training import muon
 from clickseg3d_core.training.config import TrainConfig
 from clickseg3d_core.training.loop import read_config
-from clickseg3d_core.training.muon import Muon, is_hidden, orthogonal
+from clickseg3d_core.training.muon import Muon, is_hidden, orthogonal, shares
 from clickseg3d_core.training.optimization import optimizer_of
 
 
@@ -108,3 +109,44 @@ def test_momentum_goes_on_after_a_state_is_loaded():
         return layer.weight.detach()
 
     assert torch.equal(run(parts=False), run(parts=True))
+
+
+def test_shares_are_even_and_give_each_matrix_to_one_process():
+    costs = [5.0, 1.0, 1.0, 1.0, 4.0, 2.0]
+    owners = shares(costs, 2)
+    loads = [sum(c for c, o in zip(costs, owners, strict=True) if o == p) for p in range(2)]
+    assert loads == [7.0, 7.0]
+
+
+def steps_of(seed):
+    """Weights of two layers after three steps on made-up gradients."""
+    torch.manual_seed(seed)
+    layers = [nn.Linear(32, 32, bias=False), nn.Linear(48, 32, bias=False)]
+    weights = [layer.weight for layer in layers]
+    optimizer = Muon([{"params": weights, "weight_decay": 0.1, "orthogonal": True}], lr=0.01)
+    for _ in range(3):
+        for weight in weights:
+            weight.grad = torch.randn(weight.shape)
+        optimizer.step()
+    return [weight.detach() for weight in weights]
+
+
+def steps_of_process(rank, address, folder):
+    distributed.init_process_group("gloo", init_method=address, rank=rank, world_size=2)
+    turned = []
+    whole = muon.orthogonal
+    muon.orthogonal = lambda matrices: turned.append(matrices.shape) or whole(matrices)
+    torch.save({"weights": steps_of(0), "turned": len(turned)}, folder / f"{rank}.pt")
+    distributed.destroy_process_group()
+
+
+def test_two_processes_share_the_work_and_step_as_one_does(tmp_path):
+    torch.set_num_threads(1)
+    address = f"file://{tmp_path / 'meeting'}"
+    multiprocessing.spawn(steps_of_process, (address, tmp_path), nprocs=2)
+    alone = steps_of(0)
+    for rank in range(2):
+        result = torch.load(tmp_path / f"{rank}.pt")
+        assert result["turned"] == 3  # of six matrices in three steps
+        for mine, theirs in zip(alone, result["weights"], strict=True):
+            assert torch.allclose(mine, theirs, atol=1e-6)
