@@ -281,7 +281,8 @@ class ClickSegmenter:
             own = without_background(queries)
             free = self.net.decode(encoding.memory, own, last_only=True)[-1].mask_logits
             free = merge_clicks(free, own.object_index, objects)
-            masks = carved(masks, free, queries)
+            argmax = self.config.decoder.background == "argmax"
+            masks = carved(masks, free, queries, claims=argmax)
         return masks, output.class_logits
 
     def info(self) -> dict[str, Any]:
@@ -315,7 +316,8 @@ class ClickSegmenter:
                 f"{MAX_CLICK_DISTANCE * encoding.voxel_size:.3g} m is allowed; click on the cloud "
                 "and give metres in its frame"
             )
-        return np.asarray(rows, dtype=np.int64)
+        own = encoding.grid.containing(local)
+        return np.where(own >= 0, own, rows).astype(np.int64)
 
     def _queries(
         self,

@@ -51,6 +51,20 @@ class VoxelGrid:
     def __len__(self) -> int:
         return len(self.coords)
 
+    def containing(self, places: NDArray[np.float64]) -> NDArray[np.int64]:
+        """The voxels that places lie in.
+
+        Args:
+            places: (K, 3), voxel units from `origin`.
+
+        Returns:
+            (K,) int64 rows, -1 where there is no occupied voxel.
+        """
+        cells = np.floor(np.clip(places, -1.0, MAX_AXIS_VOXELS + 1.0)).astype(np.int64)
+        keys, wanted = pack_keys(self.coords), pack_keys(cells)
+        rows = np.minimum(np.searchsorted(keys, wanted), len(keys) - 1)
+        return np.where(keys[rows] == wanted, rows, -1)
+
 
 _FLOOR = 1.0
 """Per cent of the points below what is taken for the floor: stray points lie under it."""

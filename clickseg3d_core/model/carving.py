@@ -7,6 +7,9 @@ from torch import Tensor
 
 from clickseg3d_core.model.memory import ClickQueries
 
+_SPARED = 0.5
+"""Of what a background click would take, where an object's own click is as near."""
+
 
 def without_background(clicks: ClickQueries) -> ClickQueries:
     """The clicks on objects alone."""
@@ -21,19 +24,22 @@ def without_background(clicks: ClickQueries) -> ClickQueries:
     )
 
 
-def carved(masks: Tensor, free: Tensor, clicks: ClickQueries) -> Tensor:
+def carved(masks: Tensor, free: Tensor, clicks: ClickQueries, *, claims: bool) -> Tensor:
     """Masks in which a background click acts where it is nearer than the object's own clicks.
 
     A network may answer a background click by another opinion of the whole object. A user who
-    takes away a corner expects the rest to stay.
+    takes away a corner expects the rest to stay. What is taken is taken whole at the click, and
+    less and less on the way to where an object's own click is as near.
 
     Args:
         masks: (O + B, V) mask logits of objects, then of background clicks, given all clicks.
         free: (O, V) mask logits of the objects, given their own clicks alone.
         clicks: K clicks; `object_index` 0..O - 1 are objects. Near is by the last kind of path.
+        claims: Whether background clicks compete for the voxels near them with what they lie on.
+            An object whose edge was clicked may lose more to that than the user meant.
 
     Returns:
-        (O + B, V).
+        (O + B, V); without claims the last B rows are -inf.
     """
     objects = len(free)
     paths = clicks.paths[:, -1]
@@ -43,6 +49,7 @@ def carved(masks: Tensor, free: Tensor, clicks: ClickQueries) -> Tensor:
     own = torch.full_like(free, torch.inf)
     own = own.scatter_reduce(0, index, paths[~clicks.is_background], "amin")
     near = background < own
-    taken = torch.where(near, torch.minimum(free, masks[:objects]), free)
-    claims = torch.where(near.any(dim=0), masks[objects:], -torch.inf)
-    return torch.cat([taken, claims])
+    share = 1.0 - _SPARED * torch.where(near, background / own, 0.0)
+    taken = torch.where(near, share * (masks[:objects] - free).clamp(max=0.0), 0.0)
+    claimed = near.any(dim=0) & claims
+    return torch.cat([free + taken, torch.where(claimed, masks[objects:], -torch.inf)])

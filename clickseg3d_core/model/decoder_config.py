@@ -46,7 +46,8 @@ class DecoderConfig:
             not from the clicks alone.
         fourier_encoding: Fourier features of voxel-to-click offsets; off leaves radial terms.
         background_clicks: "carve": a background click only takes away, and only where it is nearer
-            than the object's own clicks, see `model.carving`. "free": what the network makes of it.
+            than the object's own clicks, see `model.carving`; with `background` "argmax" it claims
+            voxels there too. "free": what the network makes of it.
         background: What becomes of a point that no clicked object claims. The paper's argmax gives
             every point to somebody ("argmax"). "threshold" calls a point background where every
             object's mask probability is below one half, which is the cut that the binary

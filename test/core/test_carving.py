@@ -23,16 +23,39 @@ def clicks_on_a_line():
 def test_a_background_click_acts_only_where_it_is_nearer():
     free = torch.full((2, 10), 2.0)
     masks = torch.cat([torch.full((2, 10), -3.0), torch.full((1, 10), 1.0)])
-    result = carved(masks, free, clicks_on_a_line())
-    assert result[0].tolist() == [2.0] * 3 + [-3.0] * 7  # voxel 2 is as near to both
-    assert result[1].tolist() == [-3.0] * 6 + [2.0] * 4
-    assert torch.isinf(result[2]).sum() == 0  # near for one of the objects everywhere
+    result = carved(masks, free, clicks_on_a_line(), claims=True)
+    assert result[0, :3].tolist() == [2.0] * 3  # voxel 2 is as near to both
+    assert (result[0, 3:] < 2.0).all()
+    assert (result[1, :6] < 2.0).all()
+    assert result[1, 6:].tolist() == [2.0] * 4
+    assert result[2].tolist() == [1.0] * 10  # near for one of the objects everywhere
+
+
+def test_a_background_click_takes_less_the_farther_it_is():
+    free = torch.full((2, 10), 2.0)
+    masks = torch.cat([torch.full((2, 10), -3.0), torch.full((1, 10), 1.0)])
+    other = carved(masks, free, clicks_on_a_line(), claims=False)[1]
+    assert other[3] == -3.0  # the click itself takes all
+    expected = [2.0 - 5.0 * (1.0 - 0.5 * away / (5 - away)) for away in (0, 1, 2)]
+    assert torch.allclose(other[3:6], torch.tensor(expected))
+
+
+def test_without_claims_a_background_click_competes_with_nobody():
+    free, masks = torch.zeros(2, 10), torch.zeros(3, 10)
+    assert torch.isneginf(carved(masks, free, clicks_on_a_line(), claims=False)[2]).all()
 
 
 def test_a_background_click_never_adds():
     generator = torch.Generator().manual_seed(0)
     free, masks = torch.randn(2, 10, generator=generator), torch.randn(3, 10, generator=generator)
-    assert (carved(masks, free, clicks_on_a_line())[:2] <= free).all()
+    assert (carved(masks, free, clicks_on_a_line(), claims=True)[:2] <= free).all()
+
+
+def test_what_no_path_reaches_stays():
+    clicks = clicks_on_a_line()
+    clicks.paths[:, :, 9] = torch.inf
+    result = carved(torch.full((3, 10), -3.0), torch.zeros(2, 10), clicks, claims=False)
+    assert result[:2, 9].tolist() == [0.0, 0.0]
 
 
 def test_without_background_keeps_the_objects_clicks():

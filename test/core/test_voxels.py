@@ -109,3 +109,13 @@ def test_normals_that_are_not_finite_count_as_none():
     normals = np.array([[0, 0, 1], [1e300, 0, 0], [np.nan, 0, 0]])
     grid = voxelize(PointCloud(np.zeros((3, 3)), normals=normals), 1.0)
     np.testing.assert_allclose(grid.normals, [[0, 0, 1]], atol=1e-6)
+
+
+def test_every_point_lies_in_its_own_voxel_and_empty_space_in_none():
+    rng = np.random.default_rng(0)
+    cloud = PointCloud(rng.uniform(-1.0, 2.0, (500, 3)))
+    grid = voxelize(cloud, 0.13)
+    local = (cloud.xyz - grid.origin) / grid.voxel_size
+    assert np.array_equal(grid.containing(local), grid.point_to_voxel)
+    away = np.array([[-1e150, 0.0, 0.0], [1e150, 0.0, 0.0], [-0.5, 1.0, 1.0], [1e5, 1e5, 1e5]])
+    assert (grid.containing(away) == -1).all()
