@@ -1,9 +1,13 @@
+from dataclasses import replace
+
 import numpy as np
+import pytest
 import torch
 
-from clickseg3d_core import Clicks
+from clickseg3d_core import Clicks, ClickSegmenter
 from clickseg3d_core.model.carving import carved, without_background
 from clickseg3d_core.model.memory import ClickQueries
+from clickseg3d_core.model.network import ClickSegmentationNet
 
 
 def clicks_on_a_line():
@@ -74,3 +78,17 @@ def test_segment_with_a_background_click_takes_a_part_of_the_answer(tiny_segment
     added = (both.labels == 1) & (alone.labels != 1)
     assert not added.any()
     assert (both.labels[np.linalg.norm(cloud.xyz - on_floor, axis=1) < 0.03] == 0).all()
+
+
+@pytest.mark.parametrize(("background", "claims"), [("threshold", False), ("argmax", True)])
+def test_background_clicks_claim_voxels_only_where_every_point_must_be_somebodys(
+    tiny_segmenter, two_boxes, background, claims
+):
+    config = tiny_segmenter.config
+    decoder = replace(config.decoder, background=background)
+    net = ClickSegmentationNet(replace(config, decoder=decoder))
+    net.load_state_dict(tiny_segmenter.net.state_dict())
+    segmenter = ClickSegmenter(net, {}, tiny_segmenter.device)
+    clicks = Clicks(np.array([[-0.2, 0.0, 0.16], [0.0, -0.4, 0.0]]), np.array([1, 0]))
+    _, masks = segmenter.masks(segmenter.encode(two_boxes[0], 0.04), clicks)
+    assert bool(torch.isfinite(masks[1]).any()) == claims

@@ -213,7 +213,7 @@ def test_two_processes_share_the_scenes_and_resume(run_folder, config_folder):
     script = run_folder / "rank.py"
     script.write_text(RANK_SCRIPT)
     config = config_folder / "train" / "tiny.yaml"
-    settings = tiny_settings(run_folder)
+    settings = [*tiny_settings(run_folder), "optimizer=muon"]  # AdamW for the rest
     root = Path(__file__).parents[2]
     done = subprocess.run(
         [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2",
