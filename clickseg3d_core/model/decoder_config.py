@@ -56,7 +56,8 @@ class DecoderConfig:
             where the IoU on validation scenes is best, see `evaluation.calibration`.
         extent: "fixed": every object ends at that cut. "judged": a small network looks at
             candidates of several sizes and cuts each object where it judges best, see `extent`; the
-            cut above then holds for background clicks only. `clickseg3d judge` fits that network.
+            cut above then holds only for what background clicks claim. `clickseg3d judge` fits
+            that network.
         settle: Neighboring voxels that no edge divides get the same answer, see `settling`.
     """
 
