@@ -42,6 +42,10 @@ class ClickConfig:
         background: Probability that an episode begins with a background click.
         rounds: Rounds of corrective clicks at most, each in the current error of the model.
         correct: Probability of each further round.
+        edge: Probability that the user of an episode clicks a voxel at the edge of an object in
+            place of the current error, on either side, whether the answer is wrong there or not:
+            most of what is left of a nearly right answer lies there, and a click there must not
+            change the rest.
         max_clicks: Clicks of one decoder pass at most; bounds memory.
     """
 
@@ -57,6 +61,7 @@ class ClickConfig:
     background: float = 0.1
     rounds: int = 2
     correct: float = 0.5
+    edge: float = 0.0
     max_clicks: int = 60
 
     def __post_init__(self) -> None:
@@ -237,8 +242,9 @@ def corrected(
     centers: NDArray[np.float32],
     instance: NDArray[np.int64],
     labels: NDArray[np.int64],
+    pairs: NDArray[np.int64],
+    settings: ClickConfig,
     rng: np.random.Generator,
-    max_clicks: int,
 ) -> Episodes:
     """Add the click that each user would make next.
 
@@ -247,25 +253,38 @@ def corrected(
         centers: (V, 3) float32, voxel units.
         instance: (V,) int64 truth.
         labels: (E, V) int64 current answer per episode: instance id, 0 = background.
+        pairs: (P, 2) int64 neighboring voxels, for clicks at edges.
+        settings: How users click.
         rng: Randomness: one in four episodes is left as it is, and the click is not always the
             very deepest.
-        max_clicks: Clicks in total at most.
     """
     rows: list[int] = []
-    targets: list[int] = []
-    background: list[bool] = []
     numbers: list[int] = []
+    truths: list[int] = []
     for number in range(len(labels)):
-        if len(episodes.rows) + len(rows) >= max_clicks or rng.random() < 0.25:
+        if len(episodes.rows) + len(rows) >= settings.max_clicks or rng.random() < 0.25:
             continue
         mine = episodes.episode == number
         wanted = np.unique(episodes.target[mine & ~episodes.is_background])
         truth = np.where(np.isin(instance, wanted), instance, 0)
-        answer = np.where(instance == 0, truth, labels[number])  # unlabelled voxels are no error
-        clicks = error_clicks(centers, truth, answer)
-        for click in clicks[: 1 if number else 3]:
-            rows.append(click.index)
-            targets.append(click.label if click.label else int(instance[click.index]))
-            background.append(click.label == 0)
-            numbers.append(number)
-    return episodes.with_clicks(rows, targets, background, numbers)
+        if settings.edge and rng.random() < settings.edge:
+            found = _at_an_edge(truth, pairs, rng)
+        else:
+            answer = np.where(instance == 0, truth, labels[number])  # unlabelled is no error
+            clicks = error_clicks(centers, truth, answer)
+            found = [click.index for click in clicks[: 1 if number else 3]]
+        rows += found
+        numbers += [number] * len(found)
+        truths += truth[found].tolist()
+    return episodes.with_clicks(
+        rows, instance[rows].tolist(), [label == 0 for label in truths], numbers
+    )
+
+
+def _at_an_edge(
+    truth: NDArray[np.int64], pairs: NDArray[np.int64], rng: np.random.Generator
+) -> list[int]:
+    """A random voxel with a neighbor of another label; none if there is no such pair."""
+    sides = truth[pairs]
+    crossing = pairs[sides[:, 0] != sides[:, 1]]
+    return [int(rng.choice(crossing.reshape(-1)))] if len(crossing) else []

@@ -116,7 +116,13 @@ class TrainingStep(nn.Module):
                 break
             labels = self._answers(memory, sample, episodes, paths)
             episodes = corrected(
-                episodes, sample.centers, sample.instance, labels, rng, settings.max_clicks
+                episodes,
+                sample.centers,
+                sample.instance,
+                labels,
+                sample.edges.pairs,
+                settings,
+                rng,
             )
         queries = self._queries(sample, episodes, paths)
         targets = self._targets(sample, episodes)

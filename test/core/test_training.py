@@ -164,11 +164,30 @@ def test_correction_clicks_go_where_the_answer_is_wrong():
     answer = np.zeros((1, 40), np.int64)
     answer[0, :31] = 1  # 11 voxels too many
     rng = np.random.default_rng(1)
-    more = corrected(episodes, centers, instance, answer, rng, 10)
+    line = np.c_[np.arange(39), np.arange(1, 40)]
+    more = corrected(episodes, centers, instance, answer, line, ClickConfig(), rng)
     assert len(more.rows) == 2
     assert more.rows[1] == 25
     assert more.is_background[1]
     assert more.target[1] == 2  # the instance that the background click lies on
+
+
+def test_some_corrections_go_to_an_edge_that_is_right():
+    centers = np.c_[np.arange(40.0), np.zeros(40), np.zeros(40)].astype(np.float32)
+    instance = np.repeat([1, 2], 20).astype(np.int64)
+    episodes = Episodes(
+        rows=np.array([5]), target=np.array([1]), is_background=np.array([False]),
+        episode=np.array([0]),
+    )  # fmt: skip
+    right = np.where(instance == 1, 1, 0)[None]
+    line = np.c_[np.arange(39), np.arange(1, 40)]
+    seen = {}
+    for seed in range(40):
+        rng = np.random.default_rng(seed)
+        more = corrected(episodes, centers, instance, right, line, ClickConfig(edge=1.0), rng)
+        for row, background in zip(more.rows[1:], more.is_background[1:], strict=True):
+            seen[int(row)] = bool(background)
+    assert seen == {19: False, 20: True}  # without `edge` nobody would click at all
 
 
 def test_columns_group_clicks_by_object_and_split_background_clicks():
