@@ -29,12 +29,12 @@ from clickseg3d_core.model.network import ClickNet, merge_clicks
 from clickseg3d_core.settling import settled
 from clickseg3d_core.surface import Surface, describe_surface, path_costs
 from clickseg3d_core.types import BACKGROUND_ID, Clicks, PointCloud, Segmentation
-from clickseg3d_core.voxels import VoxelGrid, automatic_voxel_size, floor_height, voxelize
+from clickseg3d_core.voxels import VoxelGrid, floor_height, voxelize
 
 MAX_CLICK_DISTANCE = 20.0
 """Farthest a click may be from the nearest voxel, in voxels."""
 
-_SMALL_WORK = 500_000
+_SMALL_WORK = 200_000
 """Clicks times voxels up to which one thread answers faster than several."""
 
 _FARTHEST = 1e150
@@ -145,7 +145,7 @@ class ClickSegmenter:
         """
         if voxel_size is None:
             finite = cloud.xyz[np.isfinite(cloud.xyz).all(axis=1)]
-            voxel_size = automatic_voxel_size(finite, target_voxels=self.config.target_voxels)
+            voxel_size = self.config.voxel_budget.size(finite)
         grid = voxelize(cloud, voxel_size)
         surface = describe_surface(grid)
         features = input_features(

@@ -118,7 +118,7 @@ def test_recipes_say_every_value(recipe, config_folder):
     assert set(values["augment"]) == set(config.augment.__dataclass_fields__)
     assert set(values["loss"]) == set(config.loss.__dataclass_fields__)
     # one object at a time is clicked once; `border` belongs to the affinity that is off
-    extra = {"correct", "positives", "negatives"}
+    extra = {"correct", "edge", "positives", "negatives"}
     assert set(values["clicks"]) == set(config.clicks.__dataclass_fields__) - extra
     assert set(values["auxiliary"]) == set(config.auxiliary.__dataclass_fields__) - {"border"}
 
@@ -234,7 +234,7 @@ def test_two_processes_share_the_scenes_and_resume(run_folder, config_folder):
         with torch.random.fork_rng():
             torch.manual_seed(values.seed)
             step = TrainingStep(build_net(model), values).train()
-        stream = SampleStream(values, model.inputs, model.target_voxels, rank, 2)
+        stream = SampleStream(values, model.inputs, model.voxel_budget, rank, 2)
         generator = torch.Generator().manual_seed(values.seed * 1_000_003 + rank)
         with torch.no_grad():
             loss, _ = step(Batch(stream[0]), generator)
@@ -244,9 +244,9 @@ def test_two_processes_share_the_scenes_and_resume(run_folder, config_folder):
 
 def test_processes_take_different_scenes(run_folder, config_folder):
     config, model = read_config(config_folder / "train" / "tiny.yaml", tiny_settings(run_folder))
-    streams = [SampleStream(config, model.inputs, model.target_voxels, r, 3) for r in range(3)]
+    streams = [SampleStream(config, model.inputs, model.voxel_budget, r, 3) for r in range(3)]
     for turn in range(2):
         seen = [stream[turn][0].features.tobytes() for stream in streams]
         assert len(set(seen)) == 3
-    alone = SampleStream(config, model.inputs, model.target_voxels)
+    alone = SampleStream(config, model.inputs, model.voxel_budget)
     assert alone[2][0].features.tobytes() == streams[2][0][0].features.tobytes()
