@@ -48,6 +48,7 @@ class TrainConfig:
         validation: Folder of validation scenes, or None.
         output: Run folder.
         start_from: Checkpoint folder to start from, or None.
+        start_backbone_from: Checkpoint folder whose backbone alone is taken, or None.
         start_from_pointcept: Pointcept or PointTransformerV3 .pth for the backbone, or None.
         steps: Optimizer steps.
         batch_size: Scenes per step and process.
@@ -57,7 +58,8 @@ class TrainConfig:
         voxel_range: Factor on the voxel size, drawn per sample.
         learning_rate: Peak of the one-cycle schedule.
         backbone_rate: Factor on the learning rate for the backbone; below 1 for one that is
-            trained already.
+            trained already. 0 trains the rest alone, which costs less; the normalizations of a
+            backbone that stays should stay too, see `freeze_norm`.
         warmup: Fraction of the steps spent rising to the peak.
         optimizer: "adamw", or "muon" for hidden layers and AdamW for the rest, see `training.muon`:
             a step costs a little more and learns more.
@@ -85,6 +87,7 @@ class TrainConfig:
     output: Path
     validation: Path | None = None
     start_from: Path | None = None
+    start_backbone_from: Path | None = None
     start_from_pointcept: Path | None = None
     steps: int = 10_000
     batch_size: int = 1
@@ -123,8 +126,14 @@ class TrainConfig:
             raise ConfigError(f"voxel_range must be low, high with 0 < low, got {self.voxel_range}")
         if self.voxel_size is not None and not self.voxel_size > 0.0:
             raise ConfigError(f"voxel_size must be above 0 m or null, got {self.voxel_size}")
-        if not self.backbone_rate > 0.0:
-            raise ConfigError(f"backbone_rate must be above 0, got {self.backbone_rate}")
+        if not self.backbone_rate >= 0.0:
+            raise ConfigError(f"backbone_rate must not be below 0, got {self.backbone_rate}")
+        starts = (self.start_from, self.start_backbone_from, self.start_from_pointcept)
+        if sum(start is not None for start in starts) > 1:
+            raise ConfigError(
+                "start_from, start_backbone_from and start_from_pointcept exclude each other; give "
+                "one of them"
+            )
         if self.accelerator not in ("auto", "cpu", "cuda"):
             raise ConfigError(f"accelerator must be auto, cpu or cuda, got {self.accelerator!r}")
         if not 0.0 <= self.ema < 1.0:

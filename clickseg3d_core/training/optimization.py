@@ -26,13 +26,16 @@ def parameter_groups(
         backbone_rate: Factor on the learning rate of the backbone, in groups of its own unless 1.
 
     Returns:
-        Groups with `params`, `weight_decay` and `rate`, the factor on the learning rate.
+        Groups with `params`, `weight_decay` and `rate`, the factor on the learning rate; without
+        what asks for no gradient.
     """
     parts: dict[tuple[float, float], list[nn.Parameter]] = {}
     rates = {backbone_rate, 1.0}
     for rate in sorted(rates, reverse=True):
         parts |= {(rate, weight_decay): [], (rate, 0.0): []}
     for name, parameter in net.named_parameters():
+        if not parameter.requires_grad:
+            continue
         is_map = parameter.dim() > 1 and not any(word in name for word in _NOT_DECAYED)
         rate = backbone_rate if "encoder." in name else 1.0
         parts[rate, weight_decay if is_map else 0.0].append(parameter)

@@ -19,6 +19,8 @@ logger = logging.getLogger(__name__)
 def initial_net(config: TrainConfig, model_config: ModelConfig) -> ClickNet:
     """A new network, with the weights that the run starts from.
 
+    Its backbone asks for no gradient if `backbone_rate` is 0.
+
     Raises:
         CheckpointError: if weights cannot be read or are of another network.
     """
@@ -27,6 +29,11 @@ def initial_net(config: TrainConfig, model_config: ModelConfig) -> ClickNet:
         had, tensors = read_weights(config.start_from)
         tensors = grown(without_judge(tensors), had, net)
         load_weights(net, tensors, str(config.start_from))
+    if config.start_backbone_from is not None:
+        had, tensors = read_weights(config.start_backbone_from)
+        backbone = {name: t for name, t in tensors.items() if name.startswith("encoder.")}
+        tensors = {**net.state_dict(), **grown(backbone, had, net)}
+        load_weights(net, tensors, str(config.start_backbone_from))
     if config.start_from_pointcept is not None:
         state = read_pointcept_file(config.start_from_pointcept)
         report = load_pointcept_state(net.encoder, state, partly=True)
@@ -37,6 +44,8 @@ def initial_net(config: TrainConfig, model_config: ModelConfig) -> ClickNet:
             len(report.missing),
             len(report.misfits),
         )
+    if config.backbone_rate == 0.0:
+        net.encoder.requires_grad_(False)
     return net
 
 

@@ -9,6 +9,7 @@ import torch
 
 from clickseg3d_core import CheckpointError, Clicks, ClickSegmenter, cli
 from clickseg3d_core.checkpoint import load_checkpoint, save_checkpoint
+from clickseg3d_core.errors import ConfigError
 from clickseg3d_core.model.families import build_net
 from clickseg3d_core.model.network import ModelConfig
 from clickseg3d_core.training.config import TrainConfig
@@ -98,6 +99,30 @@ def test_inputs_that_are_gone_are_refused(blind_config, tiny_config, tmp_path):
     save_checkpoint(drawn(tiny_config), tmp_path / "old", training={})
     with pytest.raises(CheckpointError, match="of another shape"):
         initial_net(run_from(tmp_path / "old"), blind_config)
+
+
+def test_the_backbone_alone_is_taken_whatever_the_decoder(tiny_config, tmp_path):
+    decoder = replace(tiny_config.decoder, channels=16)
+    old = drawn(replace(tiny_config, decoder=decoder))
+    save_checkpoint(old, tmp_path / "old", training={}, half=False)
+    here = Path()
+    config = TrainConfig(
+        model=here, scenes=here, output=here, start_backbone_from=tmp_path / "old", backbone_rate=0
+    )
+    new = initial_net(config, tiny_config)
+    for (name, mine), theirs in zip(
+        new.encoder.state_dict().items(), old.encoder.state_dict().values(), strict=True
+    ):
+        assert torch.equal(mine, theirs), name
+    asking = {n.split(".")[0] for n, p in new.named_parameters() if p.requires_grad}
+    assert "encoder" not in asking
+    assert "decoder" in asking
+
+
+def test_a_run_starts_from_one_thing(tmp_path):
+    here = Path()
+    with pytest.raises(ConfigError, match="exclude each other"):
+        TrainConfig(model=here, scenes=here, output=here, start_from=here, start_backbone_from=here)
 
 
 def saved(net, folder):

@@ -23,6 +23,7 @@ from clickseg3d_core.model.families import build_net
 from clickseg3d_core.training.loop import read_config, train
 from clickseg3d_core.training.optimization import parameter_groups
 from clickseg3d_core.training.samples import SampleStream
+from clickseg3d_core.training.start import initial_net
 from clickseg3d_core.training.step import Batch, TrainingStep
 
 RECIPES = {"scannet40": "scannet", "s3dis": "s3dis", "kitti360": "kitti360"}
@@ -112,7 +113,7 @@ def test_recipes_say_every_value(recipe, config_folder):
     """Complete to the last value: nothing is left to a default that may change."""
     values = yaml.safe_load((config_folder / "train" / f"{recipe}.yaml").read_text())
     config, _ = read_config(config_folder / "train" / f"{recipe}.yaml")
-    optional = {"start_from", "validation_scenes"}
+    optional = {"start_from", "start_backbone_from", "validation_scenes"}
     for name in set(config.__dataclass_fields__) - optional:
         assert name in values, name
     assert set(values["augment"]) == set(config.augment.__dataclass_fields__)
@@ -155,6 +156,21 @@ def test_backbone_rate_scales_the_learning_rate(run_folder, config_folder):
     state = torch.load(run_folder / "run" / "training_state.pt", weights_only=True)
     rates = {group["rate"]: group["lr"] for group in state["optimizer"]["param_groups"]}
     assert rates[0.1] == pytest.approx(0.1 * rates[1.0])
+
+
+@pytest.mark.parametrize("optimizer", ["adamw", "muon"])
+def test_a_backbone_at_rate_zero_stays_as_it_is(run_folder, config_folder, optimizer):
+    recipe = config_folder / "train" / "tiny.yaml"
+    settings = [*tiny_settings(run_folder), "freeze_norm=0", f"optimizer={optimizer}"]
+    settings.append("backbone_rate=0")
+    train(recipe, settings, run_folder / "run")
+    after = torch.load(run_folder / "run" / "training_state.pt", weights_only=True)["net"]
+    config, model = read_config(recipe, settings)
+    with torch.random.fork_rng():
+        torch.manual_seed(config.seed)
+        before = initial_net(config, model).state_dict()
+    changed = {name.split(".")[0] for name, t in before.items() if not torch.equal(t, after[name])}
+    assert changed == {"decoder"}
 
 
 def boxes(number: int) -> Scene:
