@@ -48,7 +48,7 @@ def main(
     """Count for the first scene that fills the crop."""
     settings = [f"scenes={scenes}", f"max_voxels={voxels}", "batch_size=1", "voxel_size=null"]
     training, model = read_config(config, settings)
-    stream = SampleStream(training, model.inputs, model.voxel_budget)
+    stream = SampleStream(training, model.inputs, model.target_voxels)
     batches = (stream[step] for step in range(100))
     samples = next(batch for batch in batches if len(batch[0].coords) >= 0.9 * voxels)
     step = TrainingStep(build_net(model), training).train()

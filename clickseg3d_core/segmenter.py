@@ -29,7 +29,7 @@ from clickseg3d_core.model.network import ClickNet, merge_clicks
 from clickseg3d_core.settling import settled
 from clickseg3d_core.surface import Surface, describe_surface, path_costs
 from clickseg3d_core.types import BACKGROUND_ID, Clicks, PointCloud, Segmentation
-from clickseg3d_core.voxels import VoxelGrid, floor_height, voxelize
+from clickseg3d_core.voxels import VoxelGrid, automatic_voxel_size, floor_height, voxelize
 
 MAX_CLICK_DISTANCE = 20.0
 """Farthest a click may be from the nearest voxel, in voxels."""
@@ -145,7 +145,7 @@ class ClickSegmenter:
         """
         if voxel_size is None:
             finite = cloud.xyz[np.isfinite(cloud.xyz).all(axis=1)]
-            voxel_size = self.config.voxel_budget.size(finite)
+            voxel_size = automatic_voxel_size(finite, target_voxels=self.config.target_voxels)
         grid = voxelize(cloud, voxel_size)
         surface = describe_surface(grid)
         features = input_features(

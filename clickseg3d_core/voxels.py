@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from clickseg3d_core.errors import CloudError, ConfigError
+from clickseg3d_core.errors import CloudError
 from clickseg3d_core.types import PointCloud
 
 MAX_AXIS_VOXELS = 60_000
@@ -89,45 +89,6 @@ def pack_keys(coords: NDArray[np.int64]) -> NDArray[np.int64]:
     """
     shifted = coords + (1 << 18)
     return (shifted[:, 0] << 42) | (shifted[:, 1] << 21) | shifted[:, 2]
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class VoxelBudget:
-    """How fine the automatic voxel size is.
-
-    A table fits into few voxels, but in a large scene the same number leaves small things a
-    handful each. So a scene may have more of them for as long as they are coarse.
-
-    Attributes:
-        target: Occupied voxels aimed at.
-        large: Occupied voxels aimed at in a scene that `target` makes coarser than `coarse`.
-        coarse: Metres; with more voxels than `target` they do not become finer than this.
-
-    Raises:
-        ConfigError: if `target` is below 1, `large` below `target`, or `coarse` not above 0.
-    """
-
-    target: int = 40_000
-    large: int = 40_000
-    coarse: float = 0.04
-
-    def __post_init__(self) -> None:
-        if self.target < 1 or self.large < self.target or not self.coarse > 0.0:
-            raise ConfigError(
-                "voxels need 1 <= target_voxels <= large_voxels and coarse_voxel above 0, got "
-                f"{self.target}, {self.large} and {self.coarse}"
-            )
-
-    def size(self, xyz: NDArray[np.float64]) -> float:
-        """The voxel size in metres for a cloud, see `automatic_voxel_size`.
-
-        Args:
-            xyz: (N, 3) float64, metres, finite.
-        """
-        size = automatic_voxel_size(xyz, target_voxels=self.target)
-        if size <= self.coarse or self.large == self.target:
-            return size
-        return max(self.coarse, automatic_voxel_size(xyz, target_voxels=self.large))
 
 
 def automatic_voxel_size(

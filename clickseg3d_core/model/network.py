@@ -20,7 +20,6 @@ from clickseg3d_core.model.grid import VoxelBatch
 from clickseg3d_core.model.heads import SceneHeads
 from clickseg3d_core.model.judge import ExtentJudge
 from clickseg3d_core.model.memory import ClickQueries, SceneMemory
-from clickseg3d_core.voxels import VoxelBudget
 
 Family = Literal["clickseg3d", "interobject3d", "agile3d"]
 
@@ -39,9 +38,6 @@ class ModelConfig:
         inputs: Input features per voxel, in order, see `model.features`.
         class_names: Names of the semantic prototypes.
         target_voxels: Voxels that the automatic voxel size aims at.
-        large_voxels: Voxels that it aims at in scenes where they would be coarser than
-            `coarse_voxel`, see `voxels.VoxelBudget`; None for the same.
-        coarse_voxel: Metres.
         family: This network, or one of those that the paper compares with: see `model.interobject`
             and `model.agile`.
 
@@ -68,12 +64,9 @@ class ModelConfig:
     ] = ("color", "normal")
     class_names: tuple[str, ...] = CLASS_NAMES
     target_voxels: int = 40_000
-    large_voxels: int | None = None
-    coarse_voxel: float = 0.04
     family: Family = "clickseg3d"
 
     def __post_init__(self) -> None:
-        _ = self.voxel_budget
         clicks = CLICK_CHANNELS if self.family == "interobject3d" else 0
         expected = feature_channels(self.inputs) + clicks
         if self.encoder.in_channels != expected:
@@ -96,19 +89,6 @@ class ModelConfig:
             )
         if self.family != "clickseg3d" and self.decoder.extent != "fixed":
             raise ConfigError(f"family {self.family} has only decoder.extent fixed")
-
-    @property
-    def voxel_budget(self) -> VoxelBudget:
-        """How fine the automatic voxel size is.
-
-        Raises:
-            ConfigError: if the numbers contradict each other.
-        """
-        return VoxelBudget(
-            target=self.target_voxels,
-            large=self.target_voxels if self.large_voxels is None else self.large_voxels,
-            coarse=self.coarse_voxel,
-        )
 
     @property
     def path_kinds(self) -> int:

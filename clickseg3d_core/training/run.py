@@ -134,7 +134,7 @@ class Run:
         stream = SampleStream(
             self.config,
             self.model_config.inputs,
-            self.model_config.voxel_budget,
+            self.model_config.target_voxels,
             self.fabric.global_rank,
             self.fabric.world_size,
             self.model_config.class_names,

@@ -22,7 +22,7 @@ from clickseg3d_core.surface import describe_surface, path_costs
 from clickseg3d_core.training.config import TrainConfig
 from clickseg3d_core.training.episodes import Episodes, first_clicks
 from clickseg3d_core.types import PointCloud
-from clickseg3d_core.voxels import VoxelBudget, VoxelGrid, floor_height, voxelize
+from clickseg3d_core.voxels import VoxelGrid, automatic_voxel_size, floor_height, voxelize
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
@@ -60,7 +60,7 @@ class SampleStream(Dataset[list[Sample]]):
     Args:
         config: The run.
         inputs: Input features of the model.
-        budget: Of the automatic voxel size.
+        target_voxels: Aim of the automatic voxel size.
         rank: Number of this process.
         world: Number of processes.
         class_names: Vocabulary of the model; scenes of another are translated by name.
@@ -71,13 +71,13 @@ class SampleStream(Dataset[list[Sample]]):
         self,
         config: TrainConfig,
         inputs: Sequence[str],
-        budget: VoxelBudget,
+        target_voxels: int,
         rank: int = 0,
         world: int = 1,
         class_names: tuple[str, ...] = CLASS_NAMES,
         with_paths: bool = True,
     ) -> None:
-        self.config, self.inputs, self.budget = config, inputs, budget
+        self.config, self.inputs, self.target_voxels = config, inputs, target_voxels
         self.with_paths = with_paths
         self.rank, self.world, self.class_names = rank, world, class_names
         self.paths = scene_files(config.scenes)
@@ -98,7 +98,9 @@ class SampleStream(Dataset[list[Sample]]):
             path = self.paths[order[(place + attempt) % len(self.paths)]]
             rng = np.random.default_rng([self.config.seed, 2, number, attempt])
             scene = load_scene(path).with_classes(self.class_names)
-            sample = make_sample(scene, self.config, self.inputs, self.budget, rng, self.with_paths)
+            sample = make_sample(
+                scene, self.config, self.inputs, self.target_voxels, rng, self.with_paths
+            )
             if sample is not None:
                 return sample
         raise ConfigError(
@@ -123,7 +125,7 @@ def make_sample(
     scene: Scene,
     config: TrainConfig,
     inputs: Sequence[str],
-    budget: VoxelBudget,
+    target_voxels: int,
     rng: np.random.Generator,
     with_paths: bool = True,
 ) -> Sample | None:
@@ -136,7 +138,7 @@ def make_sample(
         return None
     scene = augment(scene, config.augment, rng)
     xyz = scene.xyz.astype(np.float64)
-    size = config.voxel_size or budget.size(xyz)
+    size = config.voxel_size or automatic_voxel_size(xyz, target_voxels=target_voxels)
     size *= rng.uniform(*config.voxel_range)
     xyz = xyz + rng.normal(0, rng.uniform(0, config.augment.jitter) * size, size=xyz.shape)
     floor = floor_height(xyz)

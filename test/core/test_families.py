@@ -276,7 +276,7 @@ def test_frozen_norms_stay_frozen_while_users_correct(
     config = family_config(tiny_config, "interobject3d")
     settings = [f"scenes={tmp_path}", "max_voxels=600", "clicks.correct=1.0"]
     run, _ = read_config(config_folder / "train" / "interobject3d_plus.yaml", settings)
-    stream = SampleStream(run, config.inputs, config.voxel_budget, with_paths=False)
+    stream = SampleStream(run, config.inputs, config.target_voxels, with_paths=False)
     step = TrainingStep(made(config), run).train()
     freeze_norms(step.net)
     before = {n: b.clone() for n, b in step.net.named_buffers() if "running" in n}

@@ -250,7 +250,7 @@ def test_two_processes_share_the_scenes_and_resume(run_folder, config_folder):
         with torch.random.fork_rng():
             torch.manual_seed(values.seed)
             step = TrainingStep(build_net(model), values).train()
-        stream = SampleStream(values, model.inputs, model.voxel_budget, rank, 2)
+        stream = SampleStream(values, model.inputs, model.target_voxels, rank, 2)
         generator = torch.Generator().manual_seed(values.seed * 1_000_003 + rank)
         with torch.no_grad():
             loss, _ = step(Batch(stream[0]), generator)
@@ -260,9 +260,9 @@ def test_two_processes_share_the_scenes_and_resume(run_folder, config_folder):
 
 def test_processes_take_different_scenes(run_folder, config_folder):
     config, model = read_config(config_folder / "train" / "tiny.yaml", tiny_settings(run_folder))
-    streams = [SampleStream(config, model.inputs, model.voxel_budget, r, 3) for r in range(3)]
+    streams = [SampleStream(config, model.inputs, model.target_voxels, r, 3) for r in range(3)]
     for turn in range(2):
         seen = [stream[turn][0].features.tobytes() for stream in streams]
         assert len(set(seen)) == 3
-    alone = SampleStream(config, model.inputs, model.voxel_budget)
+    alone = SampleStream(config, model.inputs, model.target_voxels)
     assert alone[2][0].features.tobytes() == streams[2][0][0].features.tobytes()

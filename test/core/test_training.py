@@ -289,16 +289,16 @@ def test_scenes_of_another_vocabulary_are_translated_by_name(run_config, two_box
         run_config.parent / "scenes" / "a.npz",
     )
     config, model = read_config(run_config, [])
-    stream = SampleStream(config, model.inputs, model.voxel_budget, class_names=model.class_names)
+    stream = SampleStream(config, model.inputs, model.target_voxels, class_names=model.class_names)
     assert stream[0][0].instance_class.tolist() == [-1, 1, 19, -1]
-    own = SampleStream(config, model.inputs, model.voxel_budget, class_names=names)
+    own = SampleStream(config, model.inputs, model.target_voxels, class_names=names)
     assert own[0][0].instance_class.tolist() == [-1, 2, 0, 1]
 
 
 def test_sample_stream_depends_on_the_step_only(run_config):
     config, model = read_config(run_config)
-    first = SampleStream(config, model.inputs, model.voxel_budget)[4][0]
-    stream = SampleStream(config, model.inputs, model.voxel_budget)
+    first = SampleStream(config, model.inputs, model.target_voxels)[4][0]
+    stream = SampleStream(config, model.inputs, model.target_voxels)
     for step in (0, 1, 4):
         sample = stream[step][0]
     assert np.array_equal(first.features, sample.features)

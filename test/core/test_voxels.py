@@ -2,8 +2,7 @@ import numpy as np
 import pytest
 
 from clickseg3d_core import CloudError, PointCloud
-from clickseg3d_core.errors import ConfigError
-from clickseg3d_core.voxels import MAX_AXIS_VOXELS, VoxelBudget, automatic_voxel_size, voxelize
+from clickseg3d_core.voxels import MAX_AXIS_VOXELS, automatic_voxel_size, voxelize
 
 
 def plane(rng, n, side, noise=0.0):
@@ -52,23 +51,6 @@ def test_automatic_size_gives_about_the_target(rng):
     xyz = plane(rng, 200_000, 10.0)
     size = automatic_voxel_size(xyz, target_voxels=20_000)
     assert 14_000 < len(voxelize(PointCloud(xyz), size)) < 26_000
-
-
-def test_a_large_scene_may_have_more_voxels_and_a_table_not(rng):
-    budget = VoxelBudget(target=10_000, large=20_000, coarse=0.04)
-    table, room, hall = (plane(rng, 100_000, side) for side in (2.0, 5.0, 12.0))
-    assert budget.size(table) == automatic_voxel_size(table, target_voxels=10_000)
-    assert automatic_voxel_size(room, target_voxels=20_000) < 0.04
-    assert budget.size(room) == 0.04  # as fine as need be, not as may be
-    assert budget.size(hall) == automatic_voxel_size(hall, target_voxels=20_000) > 0.04
-    assert VoxelBudget(target=10_000, large=10_000).size(hall) > 1.2 * budget.size(hall)
-
-
-@pytest.mark.parametrize("values", [(0, 10, 0.1), (10, 9, 0.1), (10, 10, 0.0), (1, 1, np.nan)])
-def test_impossible_budget_is_refused(values):
-    target, large, coarse = values
-    with pytest.raises(ConfigError, match="large_voxels"):
-        VoxelBudget(target=target, large=large, coarse=coarse)
 
 
 def test_a_few_percent_of_outliers_do_not_coarsen_the_grid(rng):
