@@ -47,10 +47,8 @@ def test_every_object_of_the_demo_scan_with_one_click_each(shipped, scene, click
 def test_more_clicks_mend_the_answer(shipped, scene):
     ious = np.array([r.ious for r in evaluate_scene(shipped, scene, clicks=3)])
     assert ious[:, 0].mean() > 0.92
-    assert ious[:, 1].mean() > 0.95
-    # one of ten, the table, comes apart at its third click: docs/training_log.md, 20
-    assert np.median(ious[:, 2]) > 0.95
-    assert (ious[:, 2] < ious[:, 1] - 0.05).sum() <= 1
+    assert ious[:, 2].mean() > 0.95
+    assert (np.diff(ious, axis=1) > -0.02).all()  # no click takes an answer apart
     worst = ious[ious[:, 0] < np.median(ious[:, 0])]
     assert worst[:, 2].mean() > worst[:, 0].mean()
 
@@ -111,7 +109,7 @@ def test_objects_of_real_table_views(shipped):
             )  # fmt: skip
         ious += [record.ious for record in evaluate_scene(shipped, scene, clicks=3)]
     first, _, third = np.mean(ious, axis=0)
-    assert first > 0.83
+    assert first > 0.85
     assert third > max(first, 0.93)
 
 
