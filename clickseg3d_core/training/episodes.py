@@ -45,7 +45,7 @@ class ClickConfig:
         edge: Probability that the user of an episode clicks a voxel at the edge of an object in
             place of the current error, on either side, whether the answer is wrong there or not:
             most of what is left of a nearly right answer lies there, and a click there must not
-            change the rest.
+            change the rest. Where labels end is no edge.
         max_clicks: Clicks of one decoder pass at most; bounds memory.
     """
 
@@ -259,8 +259,9 @@ def corrected(
             very deepest.
     """
     rows: list[int] = []
+    background: list[bool] = []
     numbers: list[int] = []
-    truths: list[int] = []
+    both_known = pairs[(instance[pairs] > 0).all(axis=1)] if settings.edge else pairs
     for number in range(len(labels)):
         if len(episodes.rows) + len(rows) >= settings.max_clicks or rng.random() < 0.25:
             continue
@@ -268,17 +269,15 @@ def corrected(
         wanted = np.unique(episodes.target[mine & ~episodes.is_background])
         truth = np.where(np.isin(instance, wanted), instance, 0)
         if settings.edge and rng.random() < settings.edge:
-            found = _at_an_edge(truth, pairs, rng)
+            found = _at_an_edge(truth, both_known, rng)
         else:
             answer = np.where(instance == 0, truth, labels[number])  # unlabelled is no error
             clicks = error_clicks(centers, truth, answer)
             found = [click.index for click in clicks[: 1 if number else 3]]
         rows += found
+        background += (truth[found] == 0).tolist()
         numbers += [number] * len(found)
-        truths += truth[found].tolist()
-    return episodes.with_clicks(
-        rows, instance[rows].tolist(), [label == 0 for label in truths], numbers
-    )
+    return episodes.with_clicks(rows, instance[rows].tolist(), background, numbers)
 
 
 def _at_an_edge(
