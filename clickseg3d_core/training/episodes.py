@@ -40,8 +40,9 @@ class ClickConfig:
         several: Probability that an object of the multi-object episode gets a random subset of its
             candidates instead of one click.
         background: Probability that an episode begins with a background click.
-        rounds: Rounds of corrective clicks at most, each in the current error of the model.
-        correct: Probability of each further round.
+        rounds: Corrections of a user at most, each in the current error of the model.
+        correct: Probability of each further one; every user stops at a time of their own, so that
+            one step learns from first clicks and from late ones.
         edge: Probability that the user of an episode clicks a voxel at the edge of an object in
             place of the current error, on either side, whether the answer is wrong there or not:
             most of what is left of a nearly right answer lies there, and a click there must not
@@ -94,6 +95,16 @@ class Episodes:
         click = np.arange(len(self.rows)) + 1
         key = np.stack([self.episode, np.where(self.is_background, -click, self.target)], axis=1)
         return np.unique(key, axis=0, return_inverse=True)[1].reshape(-1).astype(np.int64)
+
+    def of(self, numbers: NDArray[np.int64]) -> Episodes:
+        """The clicks of some episodes alone."""
+        kept = np.isin(self.episode, numbers)
+        return Episodes(
+            rows=self.rows[kept],
+            target=self.target[kept],
+            is_background=self.is_background[kept],
+            episode=self.episode[kept],
+        )
 
     def with_clicks(
         self, rows: list[int], target: list[int], background: list[bool], episode: list[int]
@@ -237,8 +248,19 @@ def _first_click(
     return int(_candidates(centers, mask, settings, rng)[0])
 
 
+def planned_corrections(
+    episodes: Episodes, settings: ClickConfig, rng: np.random.Generator
+) -> NDArray[np.int64]:
+    """(E,) int64: how many corrections each of E users will make."""
+    users = len(np.unique(episodes.episode))
+    goes_on = rng.random((users, settings.rounds)) < settings.correct
+    planned: NDArray[np.int64] = goes_on.cumprod(axis=1, dtype=np.int64).sum(axis=1)
+    return planned
+
+
 def corrected(
     episodes: Episodes,
+    numbers: NDArray[np.int64],
     centers: NDArray[np.float32],
     instance: NDArray[np.int64],
     labels: NDArray[np.int64],
@@ -246,38 +268,40 @@ def corrected(
     settings: ClickConfig,
     rng: np.random.Generator,
 ) -> Episodes:
-    """Add the click that each user would make next.
+    """Add the click that some users would make next.
 
     Args:
         episodes: Clicks so far.
+        numbers: (A,) int64 episodes of those users.
         centers: (V, 3) float32, voxel units.
         instance: (V,) int64 truth.
-        labels: (E, V) int64 current answer per episode: instance id, 0 = background.
+        labels: (A, V) int64 current answer to each: instance id, 0 = background.
         pairs: (P, 2) int64 neighboring voxels, for clicks at edges.
         settings: How users click.
-        rng: Randomness: one in four episodes is left as it is, and the click is not always the
-            very deepest.
+        rng: Randomness of clicks at edges.
     """
     rows: list[int] = []
     background: list[bool] = []
-    numbers: list[int] = []
+    owners: list[int] = []
     both_known = pairs[(instance[pairs] > 0).all(axis=1)] if settings.edge else pairs
-    for number in range(len(labels)):
-        if len(episodes.rows) + len(rows) >= settings.max_clicks or rng.random() < 0.25:
-            continue
+    for number, answered in zip(numbers.tolist(), labels, strict=True):
+        left = settings.max_clicks - len(episodes.rows) - len(rows)
+        if left < 1:
+            break
         mine = episodes.episode == number
         wanted = np.unique(episodes.target[mine & ~episodes.is_background])
         truth = np.where(np.isin(instance, wanted), instance, 0)
         if settings.edge and rng.random() < settings.edge:
             found = _at_an_edge(truth, both_known, rng)
         else:
-            answer = np.where(instance == 0, truth, labels[number])  # unlabelled is no error
+            answer = np.where(instance == 0, truth, answered)  # unlabelled is no error
             clicks = error_clicks(centers, truth, answer)
             found = [click.index for click in clicks[: 1 if number else 3]]
+        found = found[:left]
         rows += found
         background += (truth[found] == 0).tolist()
-        numbers += [number] * len(found)
-    return episodes.with_clicks(rows, instance[rows].tolist(), background, numbers)
+        owners += [number] * len(found)
+    return episodes.with_clicks(rows, instance[rows].tolist(), background, owners)
 
 
 def _at_an_edge(

@@ -21,7 +21,7 @@ from clickseg3d_core.surface import path_costs
 from clickseg3d_core.training.auxiliary import DensePredictions, dense_loss
 from clickseg3d_core.training.baseline_losses import family_loss
 from clickseg3d_core.training.config import TrainConfig
-from clickseg3d_core.training.episodes import Episodes, corrected
+from clickseg3d_core.training.episodes import Episodes, corrected, planned_corrections
 from clickseg3d_core.training.losses import Targets, best_of, mask_iou
 from clickseg3d_core.training.samples import Sample
 
@@ -111,12 +111,15 @@ class TrainingStep(nn.Module):
         dense = self._dense(memory, sample)
         paths = PathBook(sample, self._learned_graph(dense, sample), self.net.config.path_kinds)
         episodes = sample.episodes
-        for _ in range(settings.rounds):
-            if rng.random() >= settings.correct:
+        planned = planned_corrections(episodes, settings, rng)
+        for turn in range(int(planned.max(initial=0))):
+            if len(episodes.rows) >= settings.max_clicks:
                 break
-            labels = self._answers(memory, sample, episodes, paths)
+            numbers = np.flatnonzero(planned > turn)
+            labels = self._answers(memory, sample, episodes.of(numbers), paths)
             episodes = corrected(
                 episodes,
+                numbers,
                 sample.centers,
                 sample.instance,
                 labels,
@@ -177,7 +180,7 @@ class TrainingStep(nn.Module):
         episodes: Episodes,
         paths: PathBook,
     ) -> NDArray[np.int64]:
-        """(E, V) current answer of every episode: instance ids, 0 = background."""
+        """(A, V) current answer of each of A episodes: instance ids, 0 = background."""
         queries = self._queries(sample, episodes, paths)
         with _as_shown_to_users(self.net):
             output = self.net.decode(memory, queries, last_only=True)[-1]
@@ -190,7 +193,7 @@ class TrainingStep(nn.Module):
                 torch.from_numpy(np.flatnonzero(owner == e)).to(merged.device),
                 torch.from_numpy(target[owner == e]).to(merged.device),
             )
-            for e in range(int(episodes.episode.max()) + 1)
+            for e in np.unique(episodes.episode)
         ]
         return torch.stack(answers).cpu().numpy()
 

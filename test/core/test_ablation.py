@@ -233,6 +233,21 @@ def test_table_4_has_the_rows_of_the_paper(config_folder):
     assert [r.label for r in study.rows] == [r["row"] for r in published_tables()["table4"]]
 
 
+OF_THE_PAPER = {
+    "semantic_embedding", "spatial_embedding", "class_head", "mask_head", "query_adaptor",
+    "fourier_encoding",
+}  # fmt: skip
+"""Switches of the decoder that the paper has; all others are ours."""
+
+
+@pytest.mark.parametrize("name", ["table4", "fig5", "fig6"])
+def test_studies_of_the_paper_have_nothing_of_ours_in_the_decoder(config_folder, name):
+    study = read_study(config_folder / "ablation" / f"{name}.yaml")
+    decoder = row_config(study, study.rows[0], [], ["scenes=x"])[2].decoder
+    ours = {f.name for f in fields(DecoderConfig) if f.type == "bool"} - OF_THE_PAPER
+    assert {switch for switch in ours if getattr(decoder, switch)} == set()
+
+
 def test_recipe_has_a_row_for_every_switch_of_the_decoder(config_folder):
     study = read_study(config_folder / "ablation" / "recipe.yaml")
     changes = {change for r in study.rows for change in r.changes}

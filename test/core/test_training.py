@@ -111,6 +111,17 @@ def test_clicks_at_edges_reach_the_loss(run_config, tmp_path):
     assert losses[0] != losses[1]
 
 
+def test_users_go_on_correcting(run_config, tmp_path):
+    """More rounds mean more clicks in a step, up to the limit."""
+    clicks = []
+    for number, limit in ((1, 60), (4, 60), (4, 8)):
+        out = tmp_path / f"{number}_{limit}"
+        settings = [f"clicks.rounds={number}", "clicks.correct=1.0", f"clicks.max_clicks={limit}"]
+        train(run_config, settings, output=out)
+        clicks.append(rows_of(out)[-1]["clicks"])
+    assert clicks[2] <= 8 < clicks[0] < clicks[1] <= 60
+
+
 def test_second_run_in_a_folder_needs_resume(run_config, tmp_path):
     train(run_config, ["steps=1"], tmp_path / "run")
     with pytest.raises(ConfigError, match="--resume"):

@@ -1,8 +1,15 @@
 """Simulated users of training: first clicks and corrections."""
 
 import numpy as np
+import pytest
 
-from clickseg3d_core.training.episodes import ClickConfig, Episodes, corrected, first_clicks
+from clickseg3d_core.training.episodes import (
+    ClickConfig,
+    Episodes,
+    corrected,
+    first_clicks,
+    planned_corrections,
+)
 
 
 def test_first_clicks_lie_on_their_targets(rng):
@@ -46,7 +53,8 @@ def corrections(answer, settings, seed, instance=INSTANCE) -> Episodes:
         episode=np.array([0]),
     )  # fmt: skip
     rng = np.random.default_rng(seed)
-    more = corrected(first, CENTERS, instance, answer[None], NEIGHBORS, settings, rng)
+    who = np.array([0])
+    more = corrected(first, who, CENTERS, instance, answer[None], NEIGHBORS, settings, rng)
     assert more.rows[0] == 5
     return Episodes(
         rows=more.rows[1:], target=more.target[1:], is_background=more.is_background[1:],
@@ -83,6 +91,37 @@ def test_where_labels_end_is_no_edge():
     instance = INSTANCE.copy()
     instance[20:] = 0
     assert edges_clicked(ClickConfig(edge=1.0), instance) == {}
+
+
+def users(count) -> Episodes:
+    """Users who each clicked an object of their own once, in the row of voxels."""
+    return Episodes(
+        rows=np.arange(count), target=np.arange(count) + 1,
+        is_background=np.zeros(count, dtype=bool), episode=np.arange(count),
+    )  # fmt: skip
+
+
+def test_every_user_stops_correcting_at_a_time_of_their_own(rng):
+    planned = planned_corrections(users(4000), ClickConfig(rounds=9, correct=0.65), rng)
+    assert np.bincount(planned)[:3] / 4000 == pytest.approx([0.35, 0.2275, 0.148], abs=0.03)
+    assert planned.max() == 9
+    assert (planned_corrections(users(5), ClickConfig(rounds=3, correct=1.0), rng) == 3).all()
+    assert (planned_corrections(users(5), ClickConfig(rounds=0), rng) == 0).all()
+
+
+def test_users_who_are_done_click_no_more(rng):
+    instance = (np.arange(40) // 10 + 1).astype(np.int64)
+    first = Episodes(
+        rows=np.array([5, 15, 25]), target=np.array([1, 2, 3]), is_background=np.zeros(3, bool),
+        episode=np.array([0, 1, 2]),
+    )  # fmt: skip
+    going_on = np.array([0, 2])
+    assert first.of(going_on).rows.tolist() == [5, 25]
+    nothing = np.zeros((2, 40), np.int64)
+    more = corrected(first, going_on, CENTERS, instance, nothing, NEIGHBORS, ClickConfig(), rng)
+    assert more.episode[3:].tolist() == [0, 2]
+    assert instance[more.rows[3:]].tolist() == [1, 3]
+    assert not more.is_background.any()
 
 
 def test_columns_group_clicks_by_object_and_split_background_clicks():
