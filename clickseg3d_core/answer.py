@@ -72,6 +72,7 @@ def _means(
 
 def build_segmentation(
     cloud: PointCloud,
+    upright: NDArray[np.float64],
     grid: VoxelGrid,
     clicks: Clicks,
     rows: NDArray[np.int64],
@@ -85,6 +86,7 @@ def build_segmentation(
 
     Args:
         cloud: The N points.
+        upright: (3, 3) rotation from their frame to one in which z is up, for boxes.
         grid: Their V voxels.
         clicks: K clicks.
         rows: (K,) int64 clicked voxels.
@@ -112,7 +114,7 @@ def build_segmentation(
     point_probability = _to_points(probability, grid, 0.0).astype(np.float32)
     names = [("", 0.0)] * objects if classes is None else classes.of(clicked, owner, objects)
     instances = [
-        _describe(int(object_id), mine, cloud, clicks, point_probability, named)
+        _describe(int(object_id), mine, cloud, upright, clicks, point_probability, named)
         for object_id, mine, named in zip(
             object_ids, _members(point_owner, objects), names, strict=True
         )
@@ -152,6 +154,7 @@ def _describe(
     object_id: int,
     mine: NDArray[np.int64],
     cloud: PointCloud,
+    upright: NDArray[np.float64],
     clicks: Clicks,
     probability: NDArray[np.float32],
     named: tuple[str, float],
@@ -159,7 +162,7 @@ def _describe(
     points = cloud.xyz[mine]
     if len(mine) == 0:
         points = clicks.positions[clicks.object_ids == object_id]
-    box: OrientedBox = upright_box(points)
+    box: OrientedBox = upright_box(points, upright)
     return Instance(
         id=object_id,
         class_name=named[0],

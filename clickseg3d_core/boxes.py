@@ -13,14 +13,30 @@ _ENOUGH = 1000
 _DIRECTIONS = 12
 
 
-def upright_box(xyz: NDArray[np.float64]) -> OrientedBox:
-    """Smallest box around points among those whose third axis is the cloud's z.
-
-    The footprint is the rectangle of least area around the points' convex hull in x and y, found
-    by trying the direction of every hull edge.
+def upright_box(
+    xyz: NDArray[np.float64], upright: NDArray[np.float64] | None = None
+) -> OrientedBox:
+    """Smallest box around points among those whose third axis points up.
 
     Args:
         xyz: (N, 3) float64, metres, N >= 1.
+        upright: (3, 3) rotation from their frame to one in which z is up; None: z is up.
+
+    Returns:
+        The box in the frame of the points.
+    """
+    if upright is None:
+        return _box_along_z(xyz)
+    box = _box_along_z(xyz @ upright.T)
+    return OrientedBox(
+        center=box.center @ upright, extent=box.extent, rotation=upright.T @ box.rotation
+    )
+
+
+def _box_along_z(xyz: NDArray[np.float64]) -> OrientedBox:
+    """The footprint is the rectangle of least area around the points' convex hull in x and y.
+
+    It is found by trying the direction of every hull edge.
     """
     across = np.ascontiguousarray(xyz.T)  # (3, N): long rows reduce many times faster
     middle = across.mean(axis=1)  # far from the origin (UTM) areas would lose their digits

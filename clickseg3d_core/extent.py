@@ -80,7 +80,7 @@ class ExtentTable:
             border: (E,) probability that an edge lies between two objects.
         """
         place = grid.centers.astype(np.float64) * grid.voxel_size
-        floor, top = floor_height(place), float(np.percentile(place[:, 2], 99.0))
+        floor, top = floor_height(place[:, 2]), float(np.percentile(place[:, 2], 99.0))
         x, y, z = (place - [*np.median(place[:, :2], axis=0), floor]).T
         steep = np.abs(surface.normals[:, 2])
         one, other = np.concatenate([edges.pairs, edges.pairs[:, ::-1]]).T

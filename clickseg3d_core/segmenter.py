@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -29,6 +29,7 @@ from clickseg3d_core.model.network import ClickNet, merge_clicks
 from clickseg3d_core.settling import settled
 from clickseg3d_core.surface import Surface, describe_surface, path_costs
 from clickseg3d_core.types import BACKGROUND_ID, Clicks, PointCloud, Segmentation
+from clickseg3d_core.upright import rotation_upright, turned, up_direction
 from clickseg3d_core.voxels import VoxelGrid, automatic_voxel_size, floor_height, voxelize
 
 MAX_CLICK_DISTANCE = 20.0
@@ -49,6 +50,7 @@ class Encoding:
 
     Attributes:
         cloud: The cloud that was encoded.
+        upright: (3, 3) float64 rotation from the cloud's frame to the voxels', where z is up.
         grid: Its voxels.
         surface: Their normals and step graph.
         memory: Network features, on the segmenter's device.
@@ -59,6 +61,7 @@ class Encoding:
     """
 
     cloud: PointCloud
+    upright: NDArray[np.float64]
     grid: VoxelGrid
     surface: Surface
     memory: Any
@@ -133,24 +136,33 @@ class ClickSegmenter:
         return cls(net, record, torch.device(name))
 
     @torch.no_grad()
-    def encode(self, cloud: PointCloud, voxel_size: float | None = None) -> Encoding:
+    def encode(
+        self,
+        cloud: PointCloud,
+        voxel_size: float | None = None,
+        up: Sequence[float] | NDArray[np.float64] | None = None,
+    ) -> Encoding:
         """Encode a cloud; once per cloud, the expensive half.
 
         Args:
             cloud: N points, metres.
             voxel_size: Metres; None chooses from extent and density.
+            up: (3,) direction that is up in the cloud's frame, of any length; None finds it:
+                (0, 0, 1) unless floors, tables and walls say otherwise, as in a camera's frame.
 
         Raises:
-            CloudError: if the voxel size is not a positive number.
+            CloudError: if the voxel size is not a positive number, or `up` is no direction.
         """
-        if voxel_size is None:
-            finite = cloud.xyz[np.isfinite(cloud.xyz).all(axis=1)]
-            voxel_size = automatic_voxel_size(finite, target_voxels=self.config.target_voxels)
-        grid = voxelize(cloud, voxel_size)
+        rotation = None if up is None else rotation_upright(up)
+        grid = self._voxels(cloud, voxel_size, rotation)
+        if rotation is None:
+            rotation = rotation_upright(up_direction(grid))
+            if (rotation != np.eye(3)).any():
+                grid = self._voxels(cloud, voxel_size, rotation)
         surface = describe_surface(grid)
-        features = input_features(
-            self.config.inputs, grid, surface, floor_height(cloud.xyz.astype(np.float64))
-        )
+        with np.errstate(invalid="ignore"):
+            floor = floor_height(cloud.xyz @ rotation[2])
+        features = input_features(self.config.inputs, grid, surface, floor)
         batch = VoxelBatch(
             coords=torch.from_numpy(grid.coords).to(self.device),
             batch=torch.zeros(len(grid), dtype=torch.int64, device=self.device),
@@ -163,6 +175,7 @@ class ClickSegmenter:
         graphs, extents = self._surroundings(grid, surface, memory)
         return Encoding(
             cloud=cloud,
+            upright=rotation,
             grid=grid,
             surface=surface,
             memory=memory,
@@ -171,6 +184,17 @@ class ClickSegmenter:
             classes=self._dense_classes(memory),
             extents=extents,
         )
+
+    def _voxels(
+        self, cloud: PointCloud, size: float | None, rotation: NDArray[np.float64] | None
+    ) -> VoxelGrid:
+        """The voxels of a cloud that is turned first."""
+        if rotation is not None:
+            cloud = turned(cloud, rotation)
+        if size is None:
+            finite = cloud.xyz[np.isfinite(cloud.xyz).all(axis=1)]
+            size = automatic_voxel_size(finite, target_voxels=self.config.target_voxels)
+        return voxelize(cloud, size)
 
     def _surroundings(
         self, grid: VoxelGrid, surface: Surface, memory: Any
@@ -217,7 +241,9 @@ class ClickSegmenter:
         """
         rows = self._clicked_voxels(encoding, clicks)
         if not (clicks.object_ids != BACKGROUND_ID).any():
-            return build_segmentation(encoding.cloud, encoding.grid, clicks, rows, None, None)
+            return build_segmentation(
+                encoding.cloud, encoding.upright, encoding.grid, clicks, rows, None, None
+            )
         masks, class_logits = self._decoded(encoding, clicks, rows)
         classes = None
         if class_logits is not None:
@@ -228,6 +254,7 @@ class ClickSegmenter:
             )
         return build_segmentation(
             encoding.cloud,
+            encoding.upright,
             encoding.grid,
             clicks,
             rows,
@@ -305,7 +332,8 @@ class ClickSegmenter:
         if len(clicks) == 0:
             return np.zeros(0, dtype=np.int64)
         with np.errstate(over="ignore"):
-            local = (clicks.positions - encoding.grid.origin) / encoding.voxel_size
+            places = clicks.positions @ encoding.upright.T
+            local = (places - encoding.grid.origin) / encoding.voxel_size
         local = np.clip(local, -_FARTHEST, _FARTHEST)
         distance, rows = (np.asarray(a) for a in encoding.tree.query(local))
         if distance.max() > MAX_CLICK_DISTANCE:

@@ -70,13 +70,12 @@ _FLOOR = 1.0
 """Per cent of the points below what is taken for the floor: stray points lie under it."""
 
 
-def floor_height(xyz: NDArray[np.float64]) -> float:
+def floor_height(z: NDArray[np.float64]) -> float:
     """Height of the floor under a cloud.
 
     Args:
-        xyz: (N, 3), any unit; points that are not finite are left out.
+        z: (N,) heights of its points, any unit; those that are not finite are left out.
     """
-    z = xyz[:, 2]
     z = z[np.isfinite(z)]
     return float(np.percentile(z, _FLOOR)) if len(z) else 0.0
 

@@ -27,7 +27,7 @@ class Scene:
         instance: (N,) int32, 0 = unlabelled, 1..M = instance ids; some may have no point.
         instance_class: (M + 1,) int16, index into `class_names` of each instance id, -1 = unknown;
             entry 0 is -1.
-        meta: Where the scan comes from: kind, sensor, seed.
+        meta: Where the scan comes from: kind, sensor, seed; "frame": "world" says that z is up.
         class_names: Vocabulary of `instance_class` and `semantic`.
         semantic: (N,) int16 index into `class_names`, -1 = unlabelled; None where a point's class
             is that of its instance.
@@ -68,6 +68,11 @@ class Scene:
 
     def __len__(self) -> int:
         return len(self.xyz)
+
+    @property
+    def up(self) -> tuple[float, float, float] | None:
+        """Which way is up, None if nobody knows."""
+        return (0.0, 0.0, 1.0) if self.meta.get("frame") == "world" else None
 
     def class_name(self, instance: int) -> str:
         """Class of an instance id, "" = unknown."""

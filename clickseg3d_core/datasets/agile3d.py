@@ -137,7 +137,7 @@ def read_scan(
         rgb=None if NO_COLOR in getattr(file.native, "comments", ()) else file.cloud.rgb,
         instance=instance,
         instance_class=instance_class,
-        meta={"dataset": "agile3d", "scene": path.stem, "id_offset": offset},
+        meta={"dataset": "agile3d", "frame": "world", "scene": path.stem, "id_offset": offset},
         class_names=class_names,
     )
 

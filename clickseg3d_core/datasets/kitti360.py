@@ -177,7 +177,12 @@ def _scene(
         rgb=rgb,
         instance=ids,
         instance_class=instance_class,
-        meta={"dataset": "kitti360", "scene": name, "label_mismatches": mismatches},
+        meta={
+            "dataset": "kitti360",
+            "frame": "world",
+            "scene": name,
+            "label_mismatches": mismatches,
+        },
         class_names=KITTI360,
         semantic=classes.astype(np.int16),
     )

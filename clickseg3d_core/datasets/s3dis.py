@@ -62,7 +62,7 @@ def read_s3dis(room: Path) -> Scene:
         rgb=table[:, 3:].astype(np.uint8),
         instance=np.repeat(np.arange(1, len(files) + 1), [len(t) for t in tables]).astype(np.int32),
         instance_class=np.array(classes, dtype=np.int16),
-        meta={"dataset": "s3dis", "scene": f"{room.parent.name}_{room.name}"},
+        meta={"dataset": "s3dis", "frame": "world", "scene": f"{room.parent.name}_{room.name}"},
         class_names=S3DIS13,
     )
 

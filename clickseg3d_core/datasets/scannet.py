@@ -78,7 +78,12 @@ def read_scannet(folder: Path, table: Mapping[str, int], align: bool = False) ->
         rgb=file.cloud.rgb,
         instance=instance,
         instance_class=instance_class,
-        meta={"dataset": "scannet", "scene": name, "overlapping_points": overlapping},
+        meta={
+            "dataset": "scannet",
+            "frame": "world",
+            "scene": name,
+            "overlapping_points": overlapping,
+        },
         class_names=SCANNET40,
     )
 

@@ -70,7 +70,7 @@ def read_semantic_kitti(path: Path) -> Scene:
         rgb=None,
         instance=instance[:-1].astype(np.int32),
         instance_class=np.where(present > 0, present >> 16, -1).astype(np.int16),
-        meta={"dataset": "semantickitti", "scene": _name(path)},
+        meta={"dataset": "semantickitti", "frame": "world", "scene": _name(path)},
         class_names=SEMANTIC_KITTI19,
         semantic=semantic.astype(np.int16),
     )

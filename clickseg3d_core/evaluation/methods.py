@@ -20,6 +20,7 @@ from clickseg3d_core.types import Clicks, PointCloud, Segmentation
 
 Baseline = Literal["region-growing"]
 SHIPPED = "shipped"
+Up = tuple[float, float, float] | None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -69,11 +70,11 @@ class Method:
 
     Attributes:
         facts: Plain values that tell which method this is; equal facts mean equal answers.
-        prepare: The work that is done once per cloud.
+        prepare: The work that is done once per cloud, which way is up being known or None.
     """
 
     facts: dict[str, Any]
-    prepare: Callable[[PointCloud], Prepared]
+    prepare: Callable[[PointCloud, Up], Prepared]
 
 
 def open_method(config: MethodConfig) -> Method:
@@ -86,7 +87,7 @@ def open_method(config: MethodConfig) -> Method:
     if config.baseline is not None:
         return Method(
             facts={"name": "region growing", **given, "costs": to_dict(GrowingConfig())},
-            prepare=lambda cloud: _region_growing(cloud, config),
+            prepare=lambda cloud, _: _region_growing(cloud, config),
         )
     segmenter = ClickSegmenter.load(config.folder, config.device)
     record = read_record(config.folder)
@@ -99,15 +100,17 @@ def open_method(config: MethodConfig) -> Method:
         "model": to_dict(segmenter.config),
         "training": dict(record.get("training", {})),
     }
-    return Method(facts=facts, prepare=lambda cloud: _network(segmenter, cloud, config))
+    return Method(facts=facts, prepare=lambda cloud, up: _network(segmenter, cloud, up, config))
 
 
 def _given(cloud: PointCloud, config: MethodConfig) -> PointCloud:
     return cloud if config.color else PointCloud(cloud.xyz)
 
 
-def _network(segmenter: ClickSegmenter, cloud: PointCloud, config: MethodConfig) -> Prepared:
-    encoding = segmenter.encode(_given(cloud, config), config.voxel_size)
+def _network(
+    segmenter: ClickSegmenter, cloud: PointCloud, up: Up, config: MethodConfig
+) -> Prepared:
+    encoding = segmenter.encode(_given(cloud, config), config.voxel_size, up)
     return Prepared(
         owner=encoding.grid.point_to_voxel,
         segment=lambda clicks: _named(segmenter.segment(encoding, clicks)),

@@ -121,7 +121,7 @@ def evaluate_scene(
         voxel_size: Metres, None = automatic.
     """
     xyz = scene.xyz.astype(np.float64)
-    encoding = segmenter.encode(PointCloud(xyz, scene.rgb), voxel_size)
+    encoding = segmenter.encode(PointCloud(xyz, scene.rgb), voxel_size, scene.up)
     seen = seen_points(encoding)
     ids = large_instances(scene, min_points)
     ids = ids[np.isin(scene.instance_class[ids], list(skip_classes), invert=True)]

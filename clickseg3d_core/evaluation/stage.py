@@ -126,7 +126,7 @@ class Stage:
         xyz = scene.xyz[rows]
         cloud = PointCloud(xyz.astype(np.float64), None if scene.rgb is None else scene.rgb[rows])
         started = time.perf_counter()
-        prepared = self._method.prepare(cloud)
+        prepared = self._method.prepare(cloud, scene.up)
         encode_s = time.perf_counter() - started
         if protocol.thinned:
             view = view_of(np.arange(len(xyz)))

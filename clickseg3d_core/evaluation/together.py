@@ -25,7 +25,7 @@ def evaluate_together(
         IoU over all points of the scan, by instance id; empty if no object is large enough.
     """
     xyz = scene.xyz.astype(np.float64)
-    encoding = segmenter.encode(PointCloud(xyz, scene.rgb))
+    encoding = segmenter.encode(PointCloud(xyz, scene.rgb), up=scene.up)
     seen = seen_points(encoding)
     ids = large_instances(scene, min_points).tolist()
     large = [i for i in ids if (scene.instance[seen] == i).any()]

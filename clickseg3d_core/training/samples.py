@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -22,6 +22,7 @@ from clickseg3d_core.surface import describe_surface, path_costs
 from clickseg3d_core.training.config import TrainConfig
 from clickseg3d_core.training.episodes import Episodes, first_clicks
 from clickseg3d_core.types import PointCloud
+from clickseg3d_core.upright import rotation_upright, up_direction
 from clickseg3d_core.voxels import VoxelGrid, automatic_voxel_size, floor_height, voxelize
 
 
@@ -136,12 +137,12 @@ def make_sample(
     """
     if not (scene.instance > 0).any():
         return None
-    scene = augment(scene, config.augment, rng)
+    scene = augment(_stood_up(scene, target_voxels), config.augment, rng)
     xyz = scene.xyz.astype(np.float64)
     size = config.voxel_size or automatic_voxel_size(xyz, target_voxels=target_voxels)
     size *= rng.uniform(*config.voxel_range)
     xyz = xyz + rng.normal(0, rng.uniform(0, config.augment.jitter) * size, size=xyz.shape)
-    floor = floor_height(xyz)
+    floor = floor_height(xyz[:, 2])
     keep = _crop(xyz, scene.instance, size, config.max_voxels, rng)
     cloud = PointCloud(xyz[keep], None if scene.rgb is None else scene.rgb[keep])
     grid = voxelize(cloud, size)
@@ -163,6 +164,16 @@ def make_sample(
         paths={int(r): path_costs(surface.graph, np.array([r]))[0] for r in clicked},
         seed=int(rng.integers(2**31)),
     )
+
+
+def _stood_up(scene: Scene, target_voxels: int) -> Scene:
+    """The scene with z up, found as in `ClickSegmenter.encode`; as it is if its frame has z up."""
+    if scene.up is not None:
+        return scene
+    cloud = PointCloud(scene.xyz.astype(np.float64))
+    size = automatic_voxel_size(cloud.xyz, target_voxels=target_voxels)
+    rotation = rotation_upright(up_direction(voxelize(cloud, size)))
+    return replace(scene, xyz=(cloud.xyz @ rotation.T).astype(np.float32))
 
 
 def _crop(

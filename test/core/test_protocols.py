@@ -151,7 +151,7 @@ def method(answer) -> tuple[Method, list[PointCloud]]:
     """A method that answers (cloud, clicks) with labels, and the clouds that it was given."""
     given: list[PointCloud] = []
 
-    def prepare(cloud: PointCloud) -> Prepared:
+    def prepare(cloud: PointCloud, up: object) -> Prepared:
         given.append(cloud)
         owner = np.arange(len(cloud))
         return Prepared(

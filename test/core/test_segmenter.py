@@ -218,7 +218,10 @@ def test_batch_of_two_gives_what_each_gives_alone(tiny_segmenter, two_boxes, rng
         batch=torch.from_numpy(np.repeat([0, 1], count)),
     )
     features = np.concatenate(
-        [input_features(names, e.grid, e.surface, floor_height(e.cloud.xyz)) for e in encodings]
+        [
+            input_features(names, e.grid, e.surface, floor_height(e.cloud.xyz[:, 2]))
+            for e in encodings
+        ]
     )
     centers = np.concatenate([e.grid.centers for e in encodings])
     with torch.no_grad():
