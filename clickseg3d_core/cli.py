@@ -66,6 +66,10 @@ def segment(
     voxel_size: Annotated[
         float | None, typer.Option(help="Metres; default: chosen from extent and density.")
     ] = None,
+    up: Annotated[
+        str | None,
+        typer.Option(help="Axis that points up: +x, +y, +z, -x, -y or -z; default: found."),
+    ] = None,
 ) -> None:
     """Segment the clicked objects of a cloud.
 
@@ -74,11 +78,14 @@ def segment(
     from clickseg3d_core.click_text import add_clicks
     from clickseg3d_core.io import check_output, read_cloud, write_cloud
     from clickseg3d_core.session import ClickSession
+    from clickseg3d_core.types import Clicks
+    from clickseg3d_core.upright import axis_named, turned
 
     made = ClickSession() if session is None else ClickSession.load(session)
     add_clicks(made, click or [], background or [])
     if not made.object_ids:
         raise ClickError("no object was clicked; give at least one --click X,Y,Z or a --session")
+    direction = None if up is None else axis_named(up)
     file = read_cloud(cloud)
     check_output(output, file)
     if picture is not None:
@@ -88,13 +95,14 @@ def segment(
 
     segmenter = ClickSegmenter.load(checkpoint, device)  # type: ignore[arg-type]
     started = time.perf_counter()
-    encoding = segmenter.encode(file.cloud, voxel_size)
+    encoding = segmenter.encode(file.cloud, voxel_size, direction)
     encoded = time.perf_counter()
     result = segmenter.segment(encoding, made.clicks)
     finished = time.perf_counter()
     write_cloud(output, file, result)
     if picture is not None:
-        draw(file.cloud, made.clicks, result, picture)
+        clicks = Clicks(made.clicks.positions @ encoding.upright.T, made.clicks.object_ids)
+        draw(turned(file.cloud, encoding.upright), clicks, result, picture)
     _console.print(_instance_table(result))
     _console.print(
         f"{len(file.cloud):,} points, {encoding.voxel_count:,} voxels of "

@@ -11,6 +11,9 @@ from clickseg3d_core.errors import ClickError, CloudError
 
 BACKGROUND_ID = 0
 
+Up = tuple[float, float, float] | None
+"""Direction that is up in a cloud's frame, of any length; None where nobody knows."""
+
 
 def _rows_of_three(name: str, values: ArrayLike) -> NDArray[np.float64]:
     try:

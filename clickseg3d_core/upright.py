@@ -21,7 +21,7 @@ from clickseg3d_core.voxels import VoxelGrid
 Vector = NDArray[np.float64]
 
 AXES: dict[str, tuple[float, float, float]] = {
-    "x": (1.0, 0.0, 0.0), "y": (0.0, 1.0, 0.0), "z": (0.0, 0.0, 1.0),
+    "+x": (1.0, 0.0, 0.0), "+y": (0.0, 1.0, 0.0), "+z": (0.0, 0.0, 1.0),
     "-x": (-1.0, 0.0, 0.0), "-y": (0.0, -1.0, 0.0), "-z": (0.0, 0.0, -1.0),
 }  # fmt: skip
 
@@ -50,6 +50,17 @@ _BETTER = 1.2
 """How much better another direction must fit than z, times."""
 
 
+def axis_named(name: str) -> tuple[float, float, float]:
+    """The direction of an axis: +x, +y, +z, -x, -y or -z.
+
+    Raises:
+        CloudError: if it is another name.
+    """
+    if name not in AXES:
+        raise CloudError(f"up must be one of {', '.join(AXES)}, got {name!r}")
+    return AXES[name]
+
+
 def up_direction(grid: VoxelGrid) -> Vector:
     """The direction that fits best, (0, 0, 1) unless another fits clearly better.
 
@@ -64,7 +75,7 @@ def up_direction(grid: VoxelGrid) -> Vector:
     Returns:
         (3,) float64 unit vector in that frame.
     """
-    z = np.array(AXES["z"])
+    z = np.array(AXES["+z"])
     centers, normals = _flat_voxels(grid)
     if len(normals) < 50:
         return z

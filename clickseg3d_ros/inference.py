@@ -128,7 +128,7 @@ class Inference:
             scene = prepare_scene(message, settings.input_max_points)
             self._report(partial(listener.adopt, scene))
             if settings.session_precompute and listener.wants_clouds:
-                scene.encode(self._network, settings.model_voxel_size)
+                scene.encode(self._network, settings.model_voxel_size, settings.up)
                 self._report(listener.describe)
         except CloudError as error:
             self._report(partial(listener.refuse_cloud, str(error)))
@@ -138,7 +138,7 @@ class Inference:
     def _segment(self, task: Task) -> None:
         settings = self._parameters.settings
         try:
-            encoding = task.scene.encode(self._network, settings.model_voxel_size)
+            encoding = task.scene.encode(self._network, settings.model_voxel_size, settings.up)
             reach = max(settings.track_max_step, settings.click_snap_radius)
             clicks = _on_cloud(task.scene, task.clicks, reach)
             start = time.perf_counter()

@@ -17,7 +17,7 @@ from multiprocessing import Pipe
 from typing import Any, TypeVar
 
 from clickseg3d_core.errors import ClickSegError
-from clickseg3d_core.types import Clicks, PointCloud, Segmentation
+from clickseg3d_core.types import Clicks, PointCloud, Segmentation, Up
 from clickseg3d_ros.wire import Bug, receive, send
 
 T = TypeVar("T")
@@ -36,7 +36,11 @@ class RemoteEncoding:
     """
 
     def __init__(
-        self, cloud: PointCloud, wanted: float | None, key: int, forgotten: deque[int]
+        self,
+        cloud: PointCloud,
+        wanted: tuple[float | None, Up],
+        key: int,
+        forgotten: deque[int],
     ) -> None:
         self.voxel_size = 0.0
         self.cloud = cloud
@@ -72,14 +76,16 @@ class NetworkProcess:
         self._is_ended = False
         self.info: dict[str, Any] = self._start()
 
-    def encode(self, cloud: PointCloud, voxel_size: float | None = None) -> RemoteEncoding:
+    def encode(
+        self, cloud: PointCloud, voxel_size: float | None = None, up: Up = None
+    ) -> RemoteEncoding:
         """See `ClickSegmenter.encode`.
 
         Raises:
             CloudError: if the cloud cannot be encoded.
             NetworkLostError: if the process dies twice.
         """
-        encoding = RemoteEncoding(cloud, voxel_size, next(self._keys), self._forgotten)
+        encoding = RemoteEncoding(cloud, (voxel_size, up), next(self._keys), self._forgotten)
         self._insist(lambda: self._ready(encoding))
         return encoding
 
@@ -150,7 +156,9 @@ class NetworkProcess:
             self._start()
         if encoding.home is not self._process:
             self.tidy()
-            encoding.voxel_size = self._ask("encode", encoding.key, encoding.cloud, encoding.wanted)
+            encoding.voxel_size = self._ask(
+                "encode", encoding.key, encoding.cloud, *encoding.wanted
+            )
             encoding.home = self._process
 
     def _ask(self, method: str, *arguments: object) -> Any:

@@ -11,7 +11,7 @@ import torch
 
 from clickseg3d_core.errors import ClickSegError, CloudError
 from clickseg3d_core.segmenter import ClickSegmenter, Device, Encoding
-from clickseg3d_core.types import Clicks, PointCloud, Segmentation
+from clickseg3d_core.types import Clicks, PointCloud, Segmentation, Up
 from clickseg3d_ros.wire import Bug, receive, send
 
 
@@ -27,10 +27,10 @@ class Server:
         self._segmenter = ClickSegmenter.load(checkpoint or None, device)
         return self._segmenter.info()
 
-    def encode(self, key: int, cloud: PointCloud, voxel_size: float | None) -> float:
+    def encode(self, key: int, cloud: PointCloud, voxel_size: float | None, up: Up) -> float:
         """Encode a cloud, keep the encoding under a key and give its voxel size, metres."""
         assert self._segmenter is not None
-        encoding = self._encodings[key] = self._segmenter.encode(cloud, voxel_size)
+        encoding = self._encodings[key] = self._segmenter.encode(cloud, voxel_size, up)
         return encoding.voxel_size
 
     def segment(self, key: int, clicks: Clicks) -> Segmentation:

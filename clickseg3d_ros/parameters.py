@@ -16,6 +16,8 @@ from rcl_interfaces.msg import (
 from rclpy.parameter import Parameter
 
 from clickseg3d_core.errors import ConfigError
+from clickseg3d_core.types import Up
+from clickseg3d_core.upright import AXES
 
 Range = tuple[float, float] | tuple[int, int]
 
@@ -58,6 +60,13 @@ class Settings:
     )
     model_voxel_size: float = _parameter(
         0.0, "Voxel side [m]; 0 chooses it from each cloud.", within=(0.0, 10.0), read_only=True
+    )
+    model_up: str = _parameter(
+        "auto",
+        "Axis of the cloud's frame that points up; auto: z, unless floors and tables say "
+        "otherwise, as in a camera's frame.",
+        choices=("auto", *AXES),
+        read_only=True,
     )
     model_threads: int = _parameter(
         0, "CPU threads of the network; 0 leaves torch's default.", within=(0, 256), read_only=True
@@ -131,6 +140,11 @@ class Settings:
     def __post_init__(self) -> None:
         for field in dataclasses.fields(self):
             _check(field, getattr(self, field.name))
+
+    @property
+    def up(self) -> Up:
+        """`model_up` as a direction, None to find it."""
+        return AXES.get(self.model_up)
 
 
 def parameter_name(field_name: str) -> str:

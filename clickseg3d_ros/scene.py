@@ -12,7 +12,7 @@ from sensor_msgs.msg import PointCloud2
 from std_msgs.msg import Header
 
 from clickseg3d_core.errors import ClickError, CloudError
-from clickseg3d_core.types import Clicks, PointCloud, Segmentation
+from clickseg3d_core.types import Clicks, PointCloud, Segmentation, Up
 from clickseg3d_ros.conversions import cloud_from_msg
 from clickseg3d_ros.network_process import NetworkProcess, RemoteEncoding
 
@@ -63,12 +63,13 @@ class Scene:
             )
         return int(self.rows[index])
 
-    def encode(self, network: NetworkProcess, voxel_size: float) -> RemoteEncoding:
+    def encode(self, network: NetworkProcess, voxel_size: float, up: Up = None) -> RemoteEncoding:
         """The encoding, computed when first asked for.
 
         Args:
             network: Computes it.
             voxel_size: Metres; 0 chooses it from the cloud.
+            up: (3,) in the cloud's frame, None to find it.
 
         Raises:
             CloudError: if the cloud cannot be encoded.
@@ -76,7 +77,7 @@ class Scene:
         """
         if self.encoding is None:
             start = time.perf_counter()
-            self.encoding = network.encode(self.cloud, voxel_size or None)
+            self.encoding = network.encode(self.cloud, voxel_size or None, up)
             self.encode_ms = 1e3 * (time.perf_counter() - start)
         return self.encoding
 

@@ -41,6 +41,12 @@ def generate_launch_description() -> LaunchDescription:
             "voxel_size", default_value="", description="Metres; empty: as in params_file."
         ),
         DeclareLaunchArgument(
+            "up",
+            default_value="",
+            choices=["", "auto", "+x", "+y", "+z", "-x", "-y", "-z"],
+            description="Axis of the cloud's frame that points up; empty: as in params_file.",
+        ),
+        DeclareLaunchArgument(
             "params_file", default_value=str(CONFIG / "segment.yaml"), description="Parameters."
         ),
         DeclareLaunchArgument("namespace", default_value="", description="Of the node."),
@@ -116,6 +122,8 @@ def overrides(value: Callable[[str], str]) -> dict[str, str | float]:
         given["model.checkpoint"] = value("checkpoint")
     if value("device"):
         given["model.device"] = value("device")
+    if value("up"):
+        given["model.up"] = value("up")
     if value("voxel_size"):
         given["model.voxel_size"] = float(value("voxel_size"))
     return given

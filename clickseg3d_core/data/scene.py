@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from clickseg3d_core.atomic import replacing
 from clickseg3d_core.classes import CLASS_NAMES
 from clickseg3d_core.errors import FileFormatError
+from clickseg3d_core.types import Up
 
 UNLABELLED = 0
 
@@ -70,7 +71,7 @@ class Scene:
         return len(self.xyz)
 
     @property
-    def up(self) -> tuple[float, float, float] | None:
+    def up(self) -> Up:
         """Which way is up, None if nobody knows."""
         return (0.0, 0.0, 1.0) if self.meta.get("frame") == "world" else None
 

@@ -16,11 +16,10 @@ from clickseg3d_core.config import to_dict
 from clickseg3d_core.errors import ConfigError
 from clickseg3d_core.evaluation.episode import Answer
 from clickseg3d_core.segmenter import ClickSegmenter, Device
-from clickseg3d_core.types import Clicks, PointCloud, Segmentation
+from clickseg3d_core.types import Clicks, PointCloud, Segmentation, Up
 
 Baseline = Literal["region-growing"]
 SHIPPED = "shipped"
-Up = tuple[float, float, float] | None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

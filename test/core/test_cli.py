@@ -82,6 +82,28 @@ def test_result_equals_that_of_the_library(scan, checkpoint, tmp_path):
         np.testing.assert_allclose(written["score"], expected.probabilities, atol=1e-6)
 
 
+def test_up_turns_boxes(scan, checkpoint, tmp_path, monkeypatch):
+    asked = []
+    encode = ClickSegmenter.encode
+    monkeypatch.setattr(
+        ClickSegmenter, "encode", lambda *given: asked.append(given[3]) or encode(*given)
+    )
+    for up in ((), ("--up", "-y")):
+        assert run("segment", scan, "--click", ON_RED, "-o", tmp_path / "out.npz",
+                   "--checkpoint", checkpoint, *up) == 0  # fmt: skip
+    assert asked == [None, (0.0, -1.0, 0.0)]
+
+
+def test_a_picture_stands_upright(scan, checkpoint, tmp_path, monkeypatch):
+    drawn = []
+    monkeypatch.setattr("clickseg3d_core.picture.draw", lambda *given: drawn.append(given))
+    assert run("segment", scan, "--click", ON_RED, "-o", tmp_path / "out.npz", "--checkpoint",
+               checkpoint, "--picture", tmp_path / "a.png", "--up", "+x") == 0  # fmt: skip
+    (cloud, clicks, _, _), xyz = drawn[0], read_cloud(scan).cloud.xyz
+    np.testing.assert_allclose(cloud.xyz[:, 2], xyz[:, 0], atol=1e-9)
+    assert clicks.positions[0, 2] == pytest.approx(float(ON_RED.split(",")[0]))
+
+
 def test_session_file_gives_clicks_and_formats_convert(scan, checkpoint, tmp_path):
     session = ClickSession()
     session.add((-0.2, 0, 0.16))
@@ -104,6 +126,7 @@ def test_session_file_gives_clicks_and_formats_convert(scan, checkpoint, tmp_pat
         ({"--click": "-1:0,0,0"}, "object id"),
         ({"--click": "9,9,9"}, "nearest point"),
         ({"--background": "1:0,0,0"}, "without an id"),
+        ({"--up": "y"}, "up must be one of"),
         ({"-o": "out.foo"}, "known endings"),
         ({"-o": "none/out.ply"}, "is no folder"),
         ({"-o": "scan.npz"}, "is the input"),

@@ -23,7 +23,7 @@ from user import User
 from clickseg3d_core.checkpoint import save_checkpoint
 from clickseg3d_core.config import from_dict, load_yaml
 from clickseg3d_core.model.network import ClickSegmentationNet, ModelConfig
-from clickseg3d_core.types import Clicks, PointCloud, Segmentation
+from clickseg3d_core.types import Clicks, Segmentation
 from clickseg3d_ros.network_process import NetworkProcess, RemoteEncoding
 from clickseg3d_ros.segmenter_node import SegmenterNode
 
@@ -55,9 +55,9 @@ class SharedNetwork(NetworkProcess):
         self._one_at_a_time = threading.RLock()
         super().__init__(*model)
 
-    def encode(self, cloud: PointCloud, voxel_size: float | None = None) -> RemoteEncoding:
+    def encode(self, *asked: Any) -> RemoteEncoding:
         with self._one_at_a_time:
-            return super().encode(cloud, voxel_size)
+            return super().encode(*asked)
 
     def segment(self, encoding: RemoteEncoding, clicks: Clicks) -> Segmentation:
         with self._one_at_a_time:

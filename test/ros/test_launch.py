@@ -52,7 +52,7 @@ def test_the_readme_names_every_launch_argument():
     description = get_launch_description_from_python_launch_file(str(LAUNCH_FILE))
     names = {argument.name for argument in description.get_launch_arguments()}
     text = (ROOT / "README.md").read_text()
-    assert len(names) == 12
+    assert len(names) == 13
     assert {name for name in names if f"`{name}" not in text and f" {name}:=" not in text} == set()
 
 
@@ -65,6 +65,7 @@ def test_launch_starts_a_node_that_answers(checkpoint, domain, tmp_path, namespa
         "checkpoint": checkpoint,
         "device": "cpu",
         "voxel_size": 0.01,
+        "up": "-y",
         "namespace": namespace,
         "use_sim_time": "true",
     }
@@ -78,7 +79,7 @@ def test_launch_starts_a_node_that_answers(checkpoint, domain, tmp_path, namespa
     found = yaml.safe_load(answer[1])
     assert "is not a file" not in said
     assert found["cloud_subscribers"] == 1
-    assert found["parameters"] == [str(checkpoint), "cpu", 0.01, snap_radius or 0.05, True]
+    assert found["parameters"] == [str(checkpoint), "cpu", 0.01, snap_radius or 0.05, True, "-y"]
     assert found["click_subscribers"] == 1
 
 
@@ -214,7 +215,7 @@ def wait():
     while time.monotonic() < stop and not node.count_subscribers(f"{taps}/new"):
         time.sleep(0.1)
     names = ["model.checkpoint", "model.device", "model.voxel_size", "click.snap_radius",
-             "use_sim_time"]
+             "use_sim_time", "model.up"]
     future = client.call_async(GetParameters.Request(names=names))
     rclpy.spin_until_future_complete(node, future, timeout_sec=30)
     v = future.result().values
@@ -222,6 +223,6 @@ def wait():
         "cloud_subscribers": node.count_subscribers("/camera/points"),
         "click_subscribers": node.count_subscribers(f"{taps}/background"),
         "parameters": [v[0].string_value, v[1].string_value, v[2].double_value,
-                       v[3].double_value, v[4].bool_value],
+                       v[3].double_value, v[4].bool_value, v[5].string_value],
     }, flush=True)
 """

@@ -63,6 +63,14 @@ def test_answers_are_those_of_the_core(own, checkpoint):
     assert own.info == inside.info()
 
 
+def test_up_arrives(own, checkpoint):
+    """A floor that is said to be a wall gets boxes that stand on it sideways."""
+    lying = own.segment(own.encode(CLOUD, 0.02, (1.0, 0.0, 0.0)), CLICKS)
+    np.testing.assert_allclose(lying.instances[0].box.rotation[:, 2], (1.0, 0.0, 0.0), atol=1e-9)
+    found = own.segment(own.encode(CLOUD, 0.02), CLICKS)
+    np.testing.assert_allclose(found.instances[0].box.rotation[:, 2], (0.0, 0.0, 1.0), atol=1e-9)
+
+
 def test_clouds_of_every_kind_arrive(own):
     plain = PointCloud(CLOUD.xyz, None)
     turned = PointCloud(np.asfortranarray(CLOUD.xyz), CLOUD.rgb[::1], CLOUD.xyz)

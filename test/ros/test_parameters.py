@@ -40,6 +40,7 @@ def test_the_readme_names_every_parameter():
     [
         ("model_device", "gpu"),
         ("session_mode", ""),
+        ("model_up", "y"),  # which YAML takes for true
         ("click_snap_radius", -0.1),
         ("click_snap_radius", float("nan")),
         ("input_max_rate", 0.0),
