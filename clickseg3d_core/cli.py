@@ -30,6 +30,8 @@ if TYPE_CHECKING:
     from clickseg3d_core.types import Segmentation
 
 _ERROR_CODE = 2
+_COARSE = 1.0
+"""Voxels of so many metres are those of a cloud in another unit, rather than of a landscape."""
 _DEFAULT_KINDS = ("room", "table", "street")
 
 app = typer.Typer(
@@ -97,6 +99,11 @@ def segment(
     started = time.perf_counter()
     encoding = segmenter.encode(file.cloud, voxel_size, direction)
     encoded = time.perf_counter()
+    if encoding.voxel_size > _COARSE:
+        _console.print(
+            f"note: the voxels are {encoding.voxel_size:.3g} m wide; clouds are in metres, scale "
+            "one that is in millimetres by 0.001"
+        )
     result = segmenter.segment(encoding, made.clicks)
     finished = time.perf_counter()
     write_cloud(output, file, result)

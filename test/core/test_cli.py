@@ -94,6 +94,16 @@ def test_up_turns_boxes(scan, checkpoint, tmp_path, monkeypatch):
     assert asked == [None, (0.0, -1.0, 0.0)]
 
 
+@pytest.mark.parametrize(("scale", "is_said"), [(1.0, False), (1000.0, True)])
+def test_millimetres_are_told(scan, checkpoint, tmp_path, capsys, scale, is_said):
+    cloud = read_cloud(scan).cloud
+    np.savez(tmp_path / "mm.npz", xyz=cloud.xyz * scale, rgb=cloud.rgb)
+    place = ",".join(str(float(v) * scale) for v in ON_RED.split(","))
+    assert run("segment", tmp_path / "mm.npz", "--click", place, "-o", tmp_path / "out.npz",
+               "--checkpoint", checkpoint) == 0  # fmt: skip
+    assert ("note: the voxels are" in capsys.readouterr().out) is is_said
+
+
 def test_a_picture_stands_upright(scan, checkpoint, tmp_path, monkeypatch):
     drawn = []
     monkeypatch.setattr("clickseg3d_core.picture.draw", lambda *given: drawn.append(given))
