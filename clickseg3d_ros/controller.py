@@ -72,7 +72,7 @@ class Controller:
         self._epoch = 0
         self._oldest_click: float | None = None
         self._session_thread = Worker("clickseg3d session", on_crash)
-        self._inference = Inference(network, parameters, self, self.post, on_crash)
+        self._inference = Inference(network, frames, parameters, self, self.post, on_crash)
 
     def close(self) -> None:
         """End both threads, after what the network computes."""

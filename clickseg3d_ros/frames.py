@@ -13,6 +13,7 @@ from rclpy.time import Time
 from std_msgs.msg import Header
 
 from clickseg3d_core.errors import ClickError
+from clickseg3d_core.types import Up
 
 try:
     import tf2_ros
@@ -108,6 +109,26 @@ class Frames:
         if self._wait(target, stamp, source, timeout):
             return matrix_from(self._buffer.lookup_transform(target, source, stamp).transform)
         return self._latest(target, source, stamp)
+
+    def up_in(self, cloud: Header, up_frame: str, timeout: float) -> Up:
+        """The z axis of a frame, in the frame of a cloud at its stamp.
+
+        May wait; not for callbacks.
+
+        Args:
+            cloud: Header of the cloud.
+            up_frame: Frame whose z axis points up.
+            timeout: How long to wait for the stamp before the latest transform is taken, seconds.
+
+        Returns:
+            A unit vector, or None, with a warning, when TF does not know it.
+        """
+        try:
+            x, y, z = self.into_cloud(up_frame, cloud, timeout)[:3, 2].tolist()
+        except ClickError as error:
+            self._logger.warning(f"TF does not tell which way is up, so model.up holds: {error}")
+            return None
+        return x, y, z
 
     def between(self, new: Header, old: Header, fixed_frame: str, timeout: float) -> Matrix | None:
         """How things at rest in `fixed_frame` moved from one cloud's frame to another's.

@@ -15,6 +15,7 @@ from sensor_msgs.msg import PointCloud2
 from clickseg3d_core.errors import ClickSegError, CloudError
 from clickseg3d_core.session import Click
 from clickseg3d_core.types import Clicks, Segmentation
+from clickseg3d_ros.frames import Frames
 from clickseg3d_ros.network_process import NetworkLostError, NetworkProcess
 from clickseg3d_ros.parameters import NodeParameters
 from clickseg3d_ros.scene import Scene, prepare_scene
@@ -68,6 +69,7 @@ class Inference:
 
     Args:
         network: Used by this thread alone.
+        frames: TF.
         parameters: Settings, read when needed.
         listener: Gets what was done.
         post: Runs a job in the session thread.
@@ -77,12 +79,14 @@ class Inference:
     def __init__(
         self,
         network: NetworkProcess,
+        frames: Frames,
         parameters: NodeParameters,
         listener: Listener,
         post: Callable[[Job], None],
         on_crash: Callable[[BaseException], None],
     ) -> None:
         self._network = network
+        self._frames = frames
         self._parameters = parameters
         self._listener = listener
         self._report = post
@@ -128,7 +132,7 @@ class Inference:
             scene = prepare_scene(message, settings.input_max_points)
             self._report(partial(listener.adopt, scene))
             if settings.session_precompute and listener.wants_clouds:
-                scene.encode(self._network, settings.model_voxel_size, settings.up)
+                scene.encode(self._network, self._frames, settings)
                 self._report(listener.describe)
         except CloudError as error:
             self._report(partial(listener.refuse_cloud, str(error)))
@@ -138,7 +142,7 @@ class Inference:
     def _segment(self, task: Task) -> None:
         settings = self._parameters.settings
         try:
-            encoding = task.scene.encode(self._network, settings.model_voxel_size, settings.up)
+            encoding = task.scene.encode(self._network, self._frames, settings)
             reach = max(settings.track_max_step, settings.click_snap_radius)
             clicks = _on_cloud(task.scene, task.clicks, reach)
             start = time.perf_counter()

@@ -123,6 +123,9 @@ class Settings:
     tf_fixed_frame: str = _parameter(
         "", "Live mode: frame in which things rest while the sensor moves; empty: sensor rests."
     )
+    tf_up_frame: str = _parameter(
+        "", "Frame whose z axis points up, as odom; empty: model.up says."
+    )
     output_field_name: str = _parameter(
         "instance", "Name of the id field in ~/segmented/points.", read_only=True
     )

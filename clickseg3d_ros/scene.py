@@ -12,9 +12,11 @@ from sensor_msgs.msg import PointCloud2
 from std_msgs.msg import Header
 
 from clickseg3d_core.errors import ClickError, CloudError
-from clickseg3d_core.types import Clicks, PointCloud, Segmentation, Up
+from clickseg3d_core.types import Clicks, PointCloud, Segmentation
 from clickseg3d_ros.conversions import cloud_from_msg
+from clickseg3d_ros.frames import Frames
 from clickseg3d_ros.network_process import NetworkProcess, RemoteEncoding
+from clickseg3d_ros.parameters import Settings
 
 
 @dataclass(slots=True, eq=False, kw_only=True)
@@ -63,21 +65,24 @@ class Scene:
             )
         return int(self.rows[index])
 
-    def encode(self, network: NetworkProcess, voxel_size: float, up: Up = None) -> RemoteEncoding:
+    def encode(self, network: NetworkProcess, frames: Frames, settings: Settings) -> RemoteEncoding:
         """The encoding, computed when first asked for.
 
         Args:
             network: Computes it.
-            voxel_size: Metres; 0 chooses it from the cloud.
-            up: (3,) in the cloud's frame, None to find it.
+            frames: Know which way is up, if `tf.up_frame` is set.
+            settings: Of the node.
 
         Raises:
             CloudError: if the cloud cannot be encoded.
             NetworkLostError: if the network's process dies.
         """
         if self.encoding is None:
+            up = settings.up
+            if settings.tf_up_frame:
+                up = frames.up_in(self.header, settings.tf_up_frame, settings.tf_timeout) or up
             start = time.perf_counter()
-            self.encoding = network.encode(self.cloud, voxel_size or None, up)
+            self.encoding = network.encode(self.cloud, settings.model_voxel_size or None, up)
             self.encode_ms = 1e3 * (time.perf_counter() - start)
         return self.encoding
 

@@ -45,7 +45,7 @@ def _answer(
     ids = clicks_from_msgs(request.clicks, active=1).object_ids
     rows = [locate(_request(click), scene, frames, settings) for click in request.clicks]
     clicks = Clicks(scene.cloud.xyz[np.array(rows, dtype=np.int64)], ids)
-    encoding = scene.encode(network, settings.model_voxel_size, settings.up)
+    encoding = scene.encode(network, frames, settings)
     start = time.perf_counter()
     result = network.segment(encoding, clicks)
     elapsed_ms = 1e3 * (time.perf_counter() - start)
