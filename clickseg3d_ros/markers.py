@@ -11,11 +11,10 @@ from itertools import product
 
 import numpy as np
 from geometry_msgs.msg import Point, Pose, Quaternion, Vector3
-from numpy.typing import NDArray
 from std_msgs.msg import ColorRGBA, Header
 from visualization_msgs.msg import Marker, MarkerArray
 
-from clickseg3d_core.types import Clicks, Instance, OrientedBox
+from clickseg3d_core.types import Clicks, Instance
 from clickseg3d_ros.conversions import point_msg, pose_msg
 from clickseg3d_ros.palette import instance_color
 
@@ -50,12 +49,11 @@ def markers_msg(
         for background).
     """
     shown = [instance for instance in instances if instance.point_count > 0]
-    up = _up(header.frame_id)
     return MarkerArray(
         markers=[
             _marker(header, "", 0, Marker.CUBE, action=Marker.DELETEALL),
             *(_box(header, instance, instance.id == active_id) for instance in shown),
-            *(_name(header, instance, up) for instance in shown),
+            *(_name(header, instance) for instance in shown),
             *(
                 _spheres(header, int(object_id), clicks, click_diameter)
                 for object_id in np.unique(clicks.object_ids)
@@ -75,9 +73,10 @@ def _box(header: Header, instance: Instance, active: bool) -> Marker:
     return marker
 
 
-def _name(header: Header, instance: Instance, up: NDArray[np.float64]) -> Marker:
+def _name(header: Header, instance: Instance) -> Marker:
     height = float(np.clip(_TEXT_SHARE * instance.box.extent.max(), *_TEXT_HEIGHT))
-    top = instance.box.center + up * (_reach(instance.box, up) + height)
+    box = instance.box
+    top = box.center + box.rotation[:, 2] * (box.extent[2] / 2 + height)
     marker = _marker(header, "labels", instance.id, Marker.TEXT_VIEW_FACING)
     marker.pose.position = point_msg(top)
     marker.scale = Vector3(z=height)
@@ -110,14 +109,3 @@ def _marker(
 def _color(object_id: int) -> ColorRGBA:
     red, green, blue = instance_color(object_id)
     return ColorRGBA(r=red / 255.0, g=green / 255.0, b=blue / 255.0, a=1.0)
-
-
-def _up(frame_id: str) -> NDArray[np.float64]:
-    """Up in a frame: z, but -y in an optical one (REP-103)."""
-    optical = frame_id.endswith(("_optical_frame", "_optical"))
-    return np.array([0.0, -1.0, 0.0] if optical else [0.0, 0.0, 1.0])
-
-
-def _reach(box: OrientedBox, direction: NDArray[np.float64]) -> float:
-    """How far a box reaches from its center in a direction, metres."""
-    return float(np.abs(direction @ box.rotation) @ box.extent / 2)

@@ -24,10 +24,18 @@ class GraspPipeline(Node):
         for target in message.instances:
             if target.id == message.active_id and target.num_points > 0:
                 grasp = PoseStamped(header=target.header, pose=target.pose)
-                grasp.pose.position.z += target.size.z / 2
+                lift(grasp.pose, target.size.z / 2)
                 opening = min(target.size.x, target.size.y)
                 self.get_logger().info(f"{target.label}: open the gripper {1000 * opening:.0f} mm")
                 self.grasps.publish(grasp)
+
+
+def lift(pose, height):
+    """Move a pose along its own z axis."""
+    q = pose.orientation
+    pose.position.x += height * 2 * (q.x * q.z + q.w * q.y)
+    pose.position.y += height * 2 * (q.y * q.z - q.w * q.x)
+    pose.position.z += height * (1 - 2 * (q.x * q.x + q.y * q.y))
 
 
 if __name__ == "__main__":

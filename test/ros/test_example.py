@@ -4,10 +4,18 @@ import importlib.util
 import math
 from pathlib import Path
 
+import numpy as np
 import pytest
+from cloud_messages import msg_from_cloud
 from geometry_msgs.msg import PoseStamped
-from user import BLUE, FRAME, RED, boxes_msg
+from scipy.spatial.transform import Rotation
+from user import BLUE, FRAME, RED, boxes_msg, two_boxes
 
+from clickseg3d_core import PointCloud
+
+OPTICAL = np.array([[1.0, 0, 0], [0, 0, -1], [0, 1, 0]])
+"""From z up to x right, y down."""
+AHEAD = np.array([0.0, 0.0, 1.5])
 PATH = Path(__file__).parents[2] / "examples" / "grasp_pipeline_node.py"
 
 
@@ -33,6 +41,18 @@ def test_the_grasp_pipeline_follows_the_active_object(pipeline, user):
     user.wait(lambda: grasps[-1].pose.position.x > 0, "a grasp of the blue box")
     q = grasps[-1].pose.orientation
     assert math.hypot(q.x, q.y) == pytest.approx(0.0, abs=1e-6)  # from above
+
+
+def test_the_grasp_is_on_top_in_the_frame_of_a_camera_too(pipeline, user):
+    grasps = user.listen("grasp_pose", PoseStamped)
+    cloud = two_boxes()[0]
+    lying = Rotation.from_euler("x", 40, degrees=True).as_matrix() @ OPTICAL
+    user.hold(msg_from_cloud(PointCloud(cloud.xyz @ lying.T + AHEAD, cloud.rgb), frame_id=FRAME))
+    top = lying @ RED + AHEAD
+    user.click(tuple(top))
+    user.wait(lambda: grasps, "a grasp of the red box")
+    p = grasps[-1].pose.position
+    assert (p.x, p.y, p.z) == pytest.approx(tuple(top), abs=0.03)
 
 
 def test_the_readme_shows_lines_of_the_example():

@@ -2,6 +2,7 @@
 
 import importlib.util
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -194,16 +195,21 @@ def test_boxes_are_the_twelve_edges_of_the_oriented_box():
     assert boxes[3].scale.x > boxes[1].scale.x > 0  # the active one is thicker
 
 
-@pytest.mark.parametrize(
-    ("frame_id", "up"), [("map", (0, 0, 1)), ("camera_depth_optical_frame", (0, -1, 0))]
-)
-def test_names_float_above_the_box(frame_id, up):
-    name = of(markers(header=header(frame_id)), "labels")[3]
+OPTICAL = np.array([[1.0, 0, 0], [0, 0, -1], [0, 1, 0]])
+"""From z up to x right, y down."""
+
+
+@pytest.mark.parametrize(("rotation", "up"), [(TURN.as_matrix(), (0, 0, 1)), (OPTICAL, (0, -1, 0))])
+def test_names_float_above_the_box(rotation, up):
+    """Above is where the box's third axis points, in the frame of a camera, too."""
+    toy = instance(3, 7, "toy")
+    standing = replace(toy, box=replace(toy.box, rotation=np.array(rotation)))
+    name = of(markers(instances=(standing,)), "labels")[3]
     assert name.text == "3 toy 88%"
     above = np.array([name.pose.position.x, name.pose.position.y, name.pose.position.z])
-    corners = TURN.apply(np.array([[0.2, 0.1, 0.3], [-0.2, 0.1, 0.3], [0.2, -0.1, -0.3]]))
-    highest = max(abs(corner @ np.array(up, float)) for corner in corners)
-    assert (above - [1.0, 2.0, 3.0]) @ up > highest + name.scale.z / 2
+    aside = above - [1.0, 2.0, 3.0]
+    assert aside @ up > 0.3 + name.scale.z / 2
+    assert np.linalg.norm(aside) == pytest.approx(aside @ up)
 
 
 def test_clicks_are_small_spheres_in_the_color_of_their_object():
