@@ -184,6 +184,7 @@ def _fit(
     everything: NDArray[np.float64],
     camera: tuple[Vector, Vector] | None,
 ) -> float:
+    """How well a direction explains the cloud as up; its parts are weighed by hand."""
     along = np.abs(normals @ up)
     level = along > _NEAR
     share = float(level.mean())

@@ -49,6 +49,10 @@ def evaluate(
         float | None, typer.Option(help="Metres of the method's voxels; default: automatic.")
     ] = None,
     color: Annotated[bool, typer.Option(help="Give the method the colors.")] = True,
+    up: Annotated[
+        str | None,
+        typer.Option(help="Axis that points up, +x to -z; default: as the scans say, or found."),
+    ] = None,
     device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "cpu",
     scenes: Annotated[int | None, typer.Option(min=1, help="Only the first so many.")] = None,
     max_objects: Annotated[
@@ -91,6 +95,7 @@ def evaluate(
         baseline=baseline,  # type: ignore[arg-type]
         voxel_size=voxel_size,
         color=color,
+        up=up,
         device=device,  # type: ignore[arg-type]
     )
     evaluation = Evaluation(

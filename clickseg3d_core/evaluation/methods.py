@@ -17,6 +17,7 @@ from clickseg3d_core.errors import ConfigError
 from clickseg3d_core.evaluation.episode import Answer
 from clickseg3d_core.segmenter import ClickSegmenter, Device
 from clickseg3d_core.types import Clicks, PointCloud, Segmentation, Up
+from clickseg3d_core.upright import axis_named
 
 Baseline = Literal["region-growing"]
 SHIPPED = "shipped"
@@ -31,6 +32,8 @@ class MethodConfig:
         baseline: Evaluate this method instead of the checkpoint.
         voxel_size: Metres of the method's own voxels; None = automatic.
         color: Give it the colors of the scan.
+        up: Axis that points up, see `upright.AXES`, whatever the scans say; None: as they say, or
+            found.
         device: Where a network runs.
     """
 
@@ -38,11 +41,14 @@ class MethodConfig:
     baseline: Baseline | None = None
     voxel_size: float | None = None
     color: bool = True
+    up: str | None = None
     device: Device = "cpu"
 
     def __post_init__(self) -> None:
         if self.baseline not in (None, "region-growing"):
             raise ConfigError(f"the baseline is region-growing, got {self.baseline!r}")
+        if self.up is not None:
+            axis_named(self.up)
 
     @property
     def folder(self) -> Path:
@@ -82,7 +88,9 @@ def open_method(config: MethodConfig) -> Method:
     Raises:
         CheckpointError: if the checkpoint cannot be read.
     """
-    given = {"voxel_size": config.voxel_size, "color": config.color}
+    given: dict[str, Any] = {"voxel_size": config.voxel_size, "color": config.color}
+    if config.up is not None:
+        given["up"] = config.up
     if config.baseline is not None:
         return Method(
             facts={"name": "region growing", **given, "costs": to_dict(GrowingConfig())},
@@ -109,6 +117,7 @@ def _given(cloud: PointCloud, config: MethodConfig) -> PointCloud:
 def _network(
     segmenter: ClickSegmenter, cloud: PointCloud, up: Up, config: MethodConfig
 ) -> Prepared:
+    up = up if config.up is None else axis_named(config.up)
     encoding = segmenter.encode(_given(cloud, config), config.voxel_size, up)
     return Prepared(
         owner=encoding.grid.point_to_voxel,

@@ -9,9 +9,9 @@ import pytest
 import torch
 from test_training import boxes_scene
 
-from clickseg3d_core import CheckpointError, ConfigError, cli
+from clickseg3d_core import CheckpointError, CloudError, ConfigError, cli
 from clickseg3d_core.checkpoint import save_checkpoint
-from clickseg3d_core.data.scene import save_scene
+from clickseg3d_core.data.scene import load_scene, save_scene
 from clickseg3d_core.datasets.episodes import folder_episodes
 from clickseg3d_core.evaluation.evaluate import Share, evaluate
 from clickseg3d_core.evaluation.methods import MethodConfig
@@ -19,6 +19,7 @@ from clickseg3d_core.evaluation.protocol import protocol_named
 from clickseg3d_core.evaluation.results import read_results
 from clickseg3d_core.evaluation.work import Evaluation, tasks
 from clickseg3d_core.model.network import ClickSegmentationNet
+from clickseg3d_core.segmenter import ClickSegmenter
 
 COST = "cost"
 
@@ -105,6 +106,25 @@ def test_a_folder_of_another_evaluation_is_left_alone(evaluation, tmp_path):
     assert (tmp_path / "out" / "trace.jsonl").read_text() == before
 
 
+@pytest.mark.parametrize(
+    ("frame", "axis", "up"),
+    [(None, None, None), ("world", None, (0, 0, 1)), ("world", "-y", (0, -1, 0))],
+)
+def test_up_is_what_the_scans_or_the_caller_say(
+    evaluation, scenes, tmp_path, monkeypatch, frame, axis, up
+):
+    meta = {} if frame is None else {"frame": frame}
+    for path in scenes.iterdir():
+        save_scene(replace(load_scene(path), meta=meta), path)
+    asked = []
+    encode = ClickSegmenter.encode
+    monkeypatch.setattr(
+        ClickSegmenter, "encode", lambda *given: asked.append(given[3]) or encode(*given)
+    )
+    evaluate(replace(evaluation, method=replace(evaluation.method, up=axis)), tmp_path / "out")
+    assert set(asked) == {up}
+
+
 def test_what_cannot_be_evaluated(evaluation, tmp_path, monkeypatch):
     with pytest.raises(ConfigError, match="needs multi-object episodes"):
         replace(evaluation, protocol=protocol_named("agile3d-multi"))
@@ -112,6 +132,8 @@ def test_what_cannot_be_evaluated(evaluation, tmp_path, monkeypatch):
         evaluate(evaluation, tmp_path / "out", workers=0)
     with pytest.raises(ConfigError, match="the baseline is region-growing"):
         MethodConfig(baseline="magic")
+    with pytest.raises(CloudError, match="up must be one of"):
+        MethodConfig(up="z")
     nowhere = replace(evaluation, method=MethodConfig(checkpoint=str(tmp_path)))
     with pytest.raises(CheckpointError, match="no checkpoint"):
         evaluate(nowhere, tmp_path / "out")
