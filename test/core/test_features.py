@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from scipy.spatial.transform import Rotation
 
 from clickseg3d_core import ClickSegmenter, ConfigError, PointCloud
 from clickseg3d_core.data.augment import AugmentConfig
@@ -131,3 +132,23 @@ def test_training_crops_know_the_floor_of_the_whole_scan(tiny_config, rng):
         for _ in range(8)
     ]
     assert max(lowest) > 1.0
+
+
+@pytest.mark.parametrize("frame", ["world", "camera"])
+def test_training_scans_stand_up_unless_they_are_known_to(tiny_config, rng, two_boxes, frame):
+    """Of a scan that lies, only that is left lying whose frame is said to have z up."""
+    cloud, ids = two_boxes
+    lying = Rotation.from_euler("x", 50, degrees=True).as_matrix()
+    scene = Scene(
+        xyz=(cloud.xyz @ lying.T).astype(np.float32),
+        rgb=None,
+        instance=ids + 1,
+        instance_class=np.full(4, -1, np.int16),
+        meta={"frame": frame},
+    )
+    plain = AugmentConfig(tumble=0.0, tilt_degrees=0.0, thin=0.0, scale=(1.0, 1.0))
+    here = Path()
+    config = TrainConfig(model=here, scenes=here, output=here, voxel_size=0.03, augment=plain)
+    sample = make_sample(scene, config, tiny_config.inputs, 4000, rng)
+    floor = sample.centers[sample.instance == 1][:, 2]
+    assert bool(np.ptp(floor) < 3.0) is (frame == "camera")
