@@ -24,9 +24,16 @@ from clickseg3d_core.session import ClickSession
 from clickseg3d_core.types import Clicks, Instance, OrientedBox, PointCloud, Segmentation
 
 if TYPE_CHECKING:
+    from clickseg3d_core.closeup import CloseUp
     from clickseg3d_core.segmenter import ClickSegmenter, Encoding
 
 __version__ = "0.1.0"
+
+_LATER = {
+    "ClickSegmenter": "clickseg3d_core.segmenter",
+    "CloseUp": "clickseg3d_core.closeup",
+    "Encoding": "clickseg3d_core.segmenter",
+}
 
 __all__ = [
     "CheckpointError",
@@ -35,6 +42,7 @@ __all__ = [
     "ClickSegmenter",
     "ClickSession",
     "Clicks",
+    "CloseUp",
     "CloudError",
     "ConfigError",
     "Encoding",
@@ -48,6 +56,6 @@ __all__ = [
 
 def __getattr__(name: str) -> Any:
     """Import the segmenter, and with it torch, when it is first asked for."""
-    if name in ("ClickSegmenter", "Encoding"):
-        return getattr(importlib.import_module("clickseg3d_core.segmenter"), name)
+    if name in _LATER:
+        return getattr(importlib.import_module(_LATER[name]), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -113,15 +114,37 @@ def build_segmentation(
     point_owner = _to_points(owner, grid, NOBODY).astype(np.int64)
     point_probability = _to_points(probability, grid, 0.0).astype(np.float32)
     names = [("", 0.0)] * objects if classes is None else classes.of(clicked, owner, objects)
+    return described(cloud, upright, clicks, point_owner, point_probability, names)
+
+
+def described(
+    cloud: PointCloud,
+    upright: NDArray[np.float64],
+    clicks: Clicks,
+    owner: NDArray[np.int64],
+    probabilities: NDArray[np.float32],
+    names: Sequence[tuple[str, float]],
+) -> Segmentation:
+    """Labels of points and one record per clicked object.
+
+    Args:
+        cloud: The N points.
+        upright: (3, 3) rotation from their frame to one in which z is up, for boxes.
+        clicks: K clicks.
+        owner: (N,) int64 number of the object of each point in order of id, -1 for nobody.
+        probabilities: (N,) float32.
+        names: Class and its probability of each object.
+    """
+    ids = clicks.objects
     instances = [
-        _describe(int(object_id), mine, cloud, upright, clicks, point_probability, named)
+        _describe(object_id, mine, cloud, upright, clicks, probabilities, named)
         for object_id, mine, named in zip(
-            object_ids, _members(point_owner, objects), names, strict=True
+            ids.tolist(), _members(owner, len(ids)), names, strict=True
         )
     ]
     return Segmentation(
-        labels=np.append(object_ids, BACKGROUND_ID)[point_owner].astype(np.int32),
-        probabilities=point_probability,
+        labels=np.append(ids, BACKGROUND_ID)[owner].astype(np.int32),
+        probabilities=probabilities,
         instances=tuple(instances),
     )
 

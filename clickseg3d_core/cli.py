@@ -68,6 +68,9 @@ def segment(
     voxel_size: Annotated[
         float | None, typer.Option(help="Metres; default: chosen from extent and density.")
     ] = None,
+    closer: Annotated[
+        bool, typer.Option(help="Look closer at what is small, unless --voxel-size is given.")
+    ] = True,
     up: Annotated[
         str | None,
         typer.Option(help="Axis that points up: +x, +y, +z, -x, -y or -z; default: found."),
@@ -92,10 +95,12 @@ def segment(
     check_output(output, file)
     if picture is not None:
         _check_picture(picture)
+    from clickseg3d_core.closeup import CloseUp
     from clickseg3d_core.picture import draw
     from clickseg3d_core.segmenter import ClickSegmenter
 
-    segmenter = ClickSegmenter.load(checkpoint, device)  # type: ignore[arg-type]
+    kind = CloseUp if closer and voxel_size is None else ClickSegmenter
+    segmenter = kind.load(checkpoint, device)  # type: ignore[arg-type]
     started = time.perf_counter()
     encoding = segmenter.encode(file.cloud, voxel_size, direction)
     encoded = time.perf_counter()

@@ -58,6 +58,7 @@ class Encoding:
         graphs: (V, V) sparse step costs of each kind of path, see `ClickQueries`.
         classes: (V, N_c) float32 log probability of each voxel's class, or None.
         extents: What candidate extents are described from, and masks settle by, or None.
+        parts: What `closeup` has encoded of the cloud besides.
     """
 
     cloud: PointCloud
@@ -69,6 +70,7 @@ class Encoding:
     graphs: tuple[csr_matrix, ...]
     classes: NDArray[np.float32] | None
     extents: ExtentTable | None = None
+    parts: dict[tuple[float, ...], Any] = field(default_factory=dict)
     _paths: KeptByVoxel = field(default_factory=KeptByVoxel)
 
     @property

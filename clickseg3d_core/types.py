@@ -145,7 +145,7 @@ def _checked_ids(object_ids: ArrayLike, k: int) -> NDArray[np.int64]:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class OrientedBox:
-    """A box that fits an object's points, its third axis along the cloud's z.
+    """A box that fits an object's points, its third axis pointing up.
 
     Attributes:
         center: (3,) float64, metres, cloud frame.

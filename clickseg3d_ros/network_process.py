@@ -63,13 +63,16 @@ class NetworkProcess:
         checkpoint: Folder; empty for the weights in the package.
         device: auto, cpu or cuda.
         threads: CPU threads of the network; 0 leaves torch's default.
+        closer: Whether it is a `CloseUp`.
 
     Raises:
         CheckpointError: if the checkpoint cannot be read, or CUDA is asked for and missing.
     """
 
-    def __init__(self, checkpoint: str, device: str, threads: int = 0) -> None:
-        self._model = (checkpoint, device)
+    def __init__(
+        self, checkpoint: str, device: str, threads: int = 0, closer: bool = False
+    ) -> None:
+        self._model = (checkpoint, device, closer)
         self._threads = threads
         self._keys = count()
         self._forgotten: deque[int] = deque()

@@ -9,6 +9,7 @@ from typing import Any
 
 import torch
 
+from clickseg3d_core.closeup import CloseUp
 from clickseg3d_core.errors import ClickSegError, CloudError
 from clickseg3d_core.segmenter import ClickSegmenter, Device, Encoding
 from clickseg3d_core.types import Clicks, PointCloud, Segmentation, Up
@@ -22,9 +23,10 @@ class Server:
         self._segmenter: ClickSegmenter | None = None
         self._encodings: dict[int, Encoding] = {}
 
-    def load(self, checkpoint: str, device: Device) -> dict[str, Any]:
+    def load(self, checkpoint: str, device: Device, closer: bool) -> dict[str, Any]:
         """Load a checkpoint, empty for the weights in the package; gives facts about it."""
-        self._segmenter = ClickSegmenter.load(checkpoint or None, device)
+        kind = CloseUp if closer else ClickSegmenter
+        self._segmenter = kind.load(checkpoint or None, device)
         return self._segmenter.info()
 
     def encode(self, key: int, cloud: PointCloud, voxel_size: float | None, up: Up) -> float:

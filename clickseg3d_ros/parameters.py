@@ -68,6 +68,12 @@ class Settings:
         choices=("auto", *AXES),
         read_only=True,
     )
+    model_closer: bool = _parameter(
+        False,
+        "Answer what is small in a dense cloud again in finer voxels; the first answer in a place "
+        "then takes as long as an encoding. Without effect if model.voxel_size is set.",
+        read_only=True,
+    )
     model_threads: int = _parameter(
         0, "CPU threads of the network; 0 leaves torch's default.", within=(0, 256), read_only=True
     )

@@ -39,7 +39,8 @@ class SegmenterNode(LifecycleNode):
     Configured it has the network, active it listens. A deactivated node forgets its session.
 
     Args:
-        open_network: Starts the network, given the checkpoint, the device and the threads.
+        open_network: Starts the network, given the checkpoint, the device, the threads and
+            whether it looks closer.
         kwargs: Of `rclpy.node.Node`, without the name.
 
     Raises:
@@ -48,7 +49,7 @@ class SegmenterNode(LifecycleNode):
 
     def __init__(
         self,
-        open_network: Callable[[str, str, int], NetworkProcess] = NetworkProcess,
+        open_network: Callable[[str, str, int, bool], NetworkProcess] = NetworkProcess,
         **kwargs: Any,
     ) -> None:
         # First, because a failure below ends in destroy_node.
@@ -68,7 +69,10 @@ class SegmenterNode(LifecycleNode):
         settings = self.parameters.settings
         try:
             self._network = self._open_network(
-                settings.model_checkpoint, settings.model_device, settings.model_threads
+                settings.model_checkpoint,
+                settings.model_device,
+                settings.model_threads,
+                settings.model_closer and settings.model_voxel_size == 0.0,
             )
         except ClickSegError as error:
             self.get_logger().error(f"the network cannot be loaded: {error}")

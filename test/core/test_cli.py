@@ -8,6 +8,7 @@ from PIL import Image
 from clickseg3d_core import cli
 from clickseg3d_core.checkpoint import save_checkpoint
 from clickseg3d_core.click_text import add_clicks, parse_click
+from clickseg3d_core.closeup import CloseUp
 from clickseg3d_core.config import from_dict, load_yaml
 from clickseg3d_core.data.scene import Scene, load_scene, save_scene
 from clickseg3d_core.demo.run import one_click_each, run_demo
@@ -92,6 +93,23 @@ def test_up_turns_boxes(scan, checkpoint, tmp_path, monkeypatch):
         assert run("segment", scan, "--click", ON_RED, "-o", tmp_path / "out.npz",
                    "--checkpoint", checkpoint, *up) == 0  # fmt: skip
     assert asked == [None, (0.0, -1.0, 0.0)]
+
+
+@pytest.mark.parametrize(
+    ("flags", "kind"),
+    [((), CloseUp), (("--no-closer",), ClickSegmenter), (("--voxel-size", "0.02"), ClickSegmenter)],
+)
+def test_small_things_are_looked_at_unless_voxels_are_given(
+    scan, checkpoint, tmp_path, monkeypatch, flags, kind
+):
+    used = []
+    encode = ClickSegmenter.encode
+    monkeypatch.setattr(
+        ClickSegmenter, "encode", lambda *given: used.append(type(given[0])) or encode(*given)
+    )
+    assert run("segment", scan, "--click", ON_RED, "-o", tmp_path / "out.npz", "--checkpoint",
+               checkpoint, *flags) == 0  # fmt: skip
+    assert set(used) == {kind}
 
 
 @pytest.mark.parametrize(("scale", "is_said"), [(1.0, False), (1000.0, True)])

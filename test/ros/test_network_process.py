@@ -17,6 +17,7 @@ from clickseg3d_core import (
     CloudError,
     PointCloud,
 )
+from clickseg3d_core.closeup import CloseUp
 from clickseg3d_ros import network_server
 from clickseg3d_ros.network_process import NetworkLostError, NetworkProcess
 from clickseg3d_ros.wire import Bug
@@ -69,6 +70,19 @@ def test_up_arrives(own, checkpoint):
     np.testing.assert_allclose(lying.instances[0].box.rotation[:, 2], (1.0, 0.0, 0.0), atol=1e-9)
     found = own.segment(own.encode(CLOUD, 0.02), CLICKS)
     np.testing.assert_allclose(found.instances[0].box.rotation[:, 2], (0.0, 0.0, 1.0), atol=1e-9)
+
+
+def test_the_process_can_look_closer(checkpoint):
+    network = NetworkProcess(str(checkpoint), "cpu", 1, closer=True)
+    floor = np.random.default_rng(0).uniform((-4, -4, 0), (4, 4, 0), (40_000, 3))
+    cloud = PointCloud(np.concatenate([CLOUD.xyz, floor]))
+    try:
+        result = network.segment(network.encode(cloud), CLICKS)
+    finally:
+        network.close()
+    inside = CloseUp.load(checkpoint, "cpu")
+    expected = inside.segment(inside.encode(cloud), CLICKS)
+    np.testing.assert_array_equal(result.labels, expected.labels)
 
 
 def test_clouds_of_every_kind_arrive(own):

@@ -6,10 +6,12 @@ from pathlib import Path
 import pytest
 import yaml
 from rcl_interfaces.srv import DescribeParameters, SetParameters
+from rclpy.lifecycle import TransitionCallbackReturn
 from rclpy.parameter import Parameter
 
 from clickseg3d_core.errors import ConfigError
 from clickseg3d_ros.parameters import Settings, parameter_name
+from clickseg3d_ros.segmenter_node import SegmenterNode
 
 ROOT = Path(__file__).parents[2]
 NAMES = {parameter_name(f.name): f for f in fields(Settings)}
@@ -90,6 +92,24 @@ def test_setting_at_run_time(node, make_user, name, value, is_accepted):
     else:
         assert node.parameters.settings == before
         assert result.reason
+
+
+@pytest.mark.parametrize(
+    ("closer", "voxel_size", "asked"), [(False, 0.0, False), (True, 0.0, True), (True, 0.02, False)]
+)
+def test_the_network_looks_closer_unless_voxels_are_given(
+    context, network, closer, voxel_size, asked
+):
+    given = []
+    values = {"autostart": False, "model.closer": closer, "model.voxel_size": voxel_size}
+    node = SegmenterNode(
+        open_network=lambda *model: given.append(model) or network,
+        context=context,
+        parameter_overrides=[Parameter(name, value=value) for name, value in values.items()],
+    )
+    assert node.trigger_configure() == TransitionCallbackReturn.SUCCESS
+    node.destroy_node()
+    assert given == [("", "auto", 0, asked)]
 
 
 def test_a_start_with_a_bad_value_fails(make_node):
