@@ -17,7 +17,7 @@ from clickseg3d_core.segmenter import ClickSegmenter, Encoding
 from clickseg3d_core.types import BACKGROUND_ID, Clicks, PointCloud, Segmentation
 from clickseg3d_core.voxels import automatic_voxel_size
 
-FINER = 0.6
+FINER = 0.45
 """A part is looked at if its voxels are at most so much of the cloud's."""
 AROUND = 2.0
 """Radius of the part around an object, in radii of the object,"""
