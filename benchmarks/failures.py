@@ -62,7 +62,7 @@ def answers(segmenter: ClickSegmenter, path: Path) -> list[Failure]:
     """One click on each object of a scene, one at a time."""
     scene = load_scene(path)
     xyz = scene.xyz.astype(np.float64)
-    encoding = segmenter.encode(PointCloud(xyz, scene.rgb))
+    encoding = segmenter.encode(PointCloud(xyz, scene.rgb), up=scene.up)
     seen = seen_points(encoding)
     found = []
     for instance in large_instances(scene, 30).tolist():

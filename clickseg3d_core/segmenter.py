@@ -29,7 +29,7 @@ from clickseg3d_core.model.network import ClickNet, merge_clicks
 from clickseg3d_core.settling import settled
 from clickseg3d_core.surface import Surface, describe_surface, path_costs
 from clickseg3d_core.types import BACKGROUND_ID, Clicks, PointCloud, Segmentation
-from clickseg3d_core.upright import rotation_upright, turned, up_direction
+from clickseg3d_core.upright import found_rotation, rotation_upright, turned
 from clickseg3d_core.voxels import VoxelGrid, automatic_voxel_size, floor_height, voxelize
 
 MAX_CLICK_DISTANCE = 20.0
@@ -158,7 +158,7 @@ class ClickSegmenter:
         rotation = None if up is None else rotation_upright(up)
         grid = self._voxels(cloud, voxel_size, rotation)
         if rotation is None:
-            rotation = rotation_upright(up_direction(grid))
+            rotation = found_rotation(grid)
             if (rotation != np.eye(3)).any():
                 grid = self._voxels(cloud, voxel_size, rotation)
         surface = describe_surface(grid)

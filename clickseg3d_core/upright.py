@@ -91,6 +91,11 @@ def up_direction(grid: VoxelGrid) -> Vector:
     return found[best]
 
 
+def found_rotation(grid: VoxelGrid) -> NDArray[np.float64]:
+    """(3, 3) rotation that takes to z what is up in a cloud by its looks; the identity if z is."""
+    return rotation_upright(up_direction(grid))
+
+
 def rotation_upright(up: Sequence[float] | Vector) -> NDArray[np.float64]:
     """A rotation that takes `up` to z.
 

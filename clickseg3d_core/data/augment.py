@@ -19,7 +19,8 @@ class AugmentConfig:
     """Changes to a scene before it is voxelized.
 
     Attributes:
-        tumble: Probability of a rotation to any attitude; else a turn about z with a small tilt.
+        tumble: Probability of a rotation to any attitude, for networks that are given clouds as
+            they come, not turned upright; else a turn about z with a small tilt.
         tilt_degrees: Standard deviation of that tilt.
         flip: Probability of a mirror image.
         scale: Range of a scale factor.
@@ -42,7 +43,7 @@ class AugmentConfig:
         ConfigError: if a range or a distortion is impossible.
     """
 
-    tumble: float = 0.1
+    tumble: float = 0.0
     tilt_degrees: float = 2.0
     flip: float = 0.5
     scale: tuple[float, float] = (0.8, 1.25)

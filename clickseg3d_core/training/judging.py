@@ -131,7 +131,7 @@ def scene_examples(segmenter: ClickSegmenter, scene: Scene, config: JudgeConfig)
     rng = np.random.default_rng([config.seed, len(scene.xyz), int(scene.instance.sum())])
     xyz = scene.xyz.astype(np.float64)
     rgb = None if rng.random() < config.without_color else scene.rgb
-    encoding = segmenter.encode(PointCloud(xyz, rgb))
+    encoding = segmenter.encode(PointCloud(xyz, rgb), up=scene.up)
     ids = rng.permutation(large_instances(scene, _MIN_POINTS))[: config.objects]
     found = [
         example

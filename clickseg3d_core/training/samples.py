@@ -22,7 +22,7 @@ from clickseg3d_core.surface import describe_surface, path_costs
 from clickseg3d_core.training.config import TrainConfig
 from clickseg3d_core.training.episodes import Episodes, first_clicks
 from clickseg3d_core.types import PointCloud
-from clickseg3d_core.upright import rotation_upright, up_direction
+from clickseg3d_core.upright import found_rotation, turned
 from clickseg3d_core.voxels import VoxelGrid, automatic_voxel_size, floor_height, voxelize
 
 
@@ -172,8 +172,8 @@ def _stood_up(scene: Scene, target_voxels: int) -> Scene:
         return scene
     cloud = PointCloud(scene.xyz.astype(np.float64))
     size = automatic_voxel_size(cloud.xyz, target_voxels=target_voxels)
-    rotation = rotation_upright(up_direction(voxelize(cloud, size)))
-    return replace(scene, xyz=(cloud.xyz @ rotation.T).astype(np.float32))
+    cloud = turned(cloud, found_rotation(voxelize(cloud, size)))
+    return replace(scene, xyz=cloud.xyz.astype(np.float32))
 
 
 def _crop(

@@ -23,9 +23,10 @@ def in_a_hall(two_boxes) -> tuple[PointCloud, np.ndarray]:
     return PointCloud(xyz, rgb), np.append(np.repeat(ids, 4), np.zeros(len(hall), np.int32))
 
 
-@pytest.fixture
-def closer(tiny_segmenter) -> CloseUp:
-    return CloseUp(tiny_segmenter.net, {}, tiny_segmenter.device)
+@pytest.fixture(scope="module")
+def closer() -> CloseUp:
+    """With the shipped weights: what an untrained network answers is not small."""
+    return CloseUp.load(device="cpu")
 
 
 def iou(labels: np.ndarray, ids: np.ndarray, number: int) -> float:
@@ -52,7 +53,7 @@ def test_all_points_come_back_in_order_and_instances_agree(closer, in_a_hall):
     clicks = Clicks(np.array([RED, BLUE, (0.0, 0.3, 0.0)]), np.array([4, 9, 0]))
     encoding = closer.encode(PointCloud(xyz, cloud.rgb), 0.08)
     result = closer.segment(encoding, clicks)
-    assert len(encoding.parts) == 1
+    assert [part.encoding is not None for part in encoding.parts.values()] == [True]
     assert result.labels.shape == result.probabilities.shape == (len(cloud),)
     assert result.labels.dtype == np.int32
     assert (result.labels[::50] == 0).all()
@@ -74,15 +75,29 @@ def test_answers_do_not_depend_on_what_was_asked_before(closer, in_a_hall):
     used, fresh = closer.encode(cloud, 0.08), closer.encode(cloud, 0.08)
     closer.segment(used, first)
     results = [closer.segment(encoding, second) for encoding in (used, fresh, used)]
+    assert all(part.encoding is not None for part in used.parts.values())
     for result in results[1:]:
         np.testing.assert_array_equal(result.labels, results[0].labels)
 
 
-def test_nothing_changes_where_voxels_would_not_be_finer(closer, tiny_segmenter, two_boxes):
+def test_a_place_is_encoded_once(closer, in_a_hall, monkeypatch):
+    encoding = closer.encode(in_a_hall[0], 0.08)
+    sizes = []
+    encode = ClickSegmenter.encode
+    monkeypatch.setattr(
+        ClickSegmenter, "encode", lambda *given: sizes.append(given[2]) or encode(*given)
+    )
+    for _ in range(3):
+        closer.segment(encoding, Clicks(np.array([RED, BLUE]), np.array([1, 2])))
+    assert len(sizes) == 1
+    assert sizes[0] < 0.45 * 0.08
+
+
+def test_nothing_changes_where_voxels_would_not_be_finer(closer, two_boxes):
     cloud = two_boxes[0]
     clicks = Clicks(np.array([RED]), np.array([1]))
     encoding = closer.encode(cloud)
-    plain = tiny_segmenter.segment(encoding, clicks)
+    plain = ClickSegmenter.segment(closer, encoding, clicks)
     looked = closer.segment(encoding, clicks)
     assert [part.encoding for part in encoding.parts.values()] == [None]
     np.testing.assert_array_equal(looked.labels, plain.labels)

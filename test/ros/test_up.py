@@ -5,7 +5,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 from std_msgs.msg import Header
-from user import boxes_msg
+from user import RED, boxes_msg
 
 from clickseg3d_core.errors import ClickError
 from clickseg3d_ros.frames import Frames
@@ -62,3 +62,16 @@ def test_without_a_transform_the_parameter_holds_and_the_log_says_so(axis, up):
     frames = TF(None)
     assert asked_of_network(frames, model_up=axis, tf_up_frame="odom") == up
     assert "no transform from 'odom'" in frames.said[0]
+
+
+@pytest.mark.parametrize("parameters", [{"model__up": "+x"}, {}])
+def test_boxes_of_a_session_stand_on_what_is_up(make_node, make_user, parameters):
+    """By the x and z of the third axis of the box."""
+    make_node(**parameters)
+    user = make_user()
+    user.connect()
+    user.hold(boxes_msg())
+    user.click(RED)
+    q = user.result({1}).instances[0].pose.orientation
+    third = (2 * (q.x * q.z + q.w * q.y), 1 - 2 * (q.x * q.x + q.y * q.y))
+    assert third == pytest.approx((1.0, 0.0) if parameters else (0.0, 1.0), abs=1e-6)
