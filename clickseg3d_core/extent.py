@@ -50,6 +50,7 @@ class ExtentTable:
         border: (2E,) float64 probability that the edge lies between two objects.
         change: (2E,) float64 difference of colors; 0 without color.
         shares: (V, V) float32, how much each neighbor counts, see `settling`.
+        features: (V, C) float32 of the network, as the judge sees them; C may be 0.
         height: Of the cloud, metres.
         voxel_size: Metres.
     """
@@ -60,6 +61,7 @@ class ExtentTable:
     border: NDArray[np.float64]
     change: NDArray[np.float64]
     shares: csr_matrix
+    features: NDArray[np.float32]
     height: float
     voxel_size: float
 
@@ -70,6 +72,7 @@ class ExtentTable:
         surface: Surface,
         edges: Edges,
         border: NDArray[np.float32],
+        features: NDArray[np.float32],
     ) -> ExtentTable:
         """Of a cloud of V voxels.
 
@@ -78,6 +81,7 @@ class ExtentTable:
             surface: Their normals.
             edges: Their E edges.
             border: (E,) probability that an edge lies between two objects.
+            features: (V, C) of the network, as the judge sees them.
         """
         place = grid.centers.astype(np.float64) * grid.voxel_size
         floor, top = floor_height(place[:, 2]), float(np.percentile(place[:, 2], 99.0))
@@ -101,13 +105,14 @@ class ExtentTable:
             border=both[order],
             change=change[order],
             shares=neighbor_shares(starts, other[order], both[order]),
+            features=features,
             height=top - floor,
             voxel_size=grid.voxel_size,
         )
 
     def describe(
         self, logits: NDArray[np.float32], clicked: NDArray[np.int64], others: int
-    ) -> NDArray[np.float32]:
+    ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         """The candidates of one object.
 
         Args:
@@ -116,7 +121,8 @@ class ExtentTable:
             others: Clicks of the user that are not on it.
 
         Returns:
-            (T, EXTENT_TERMS) float32, a row for each of CUTS.
+            (T, EXTENT_TERMS) and (T, C) float32, a row for each of CUTS: terms, and the mean of
+            the features.
         """
         clicked = np.unique(clicked)
         reached = logits > CUTS[0]
@@ -130,12 +136,14 @@ class ExtentTable:
         sums = _nested(own, self.moments[members])
         logit = _nested(own, np.stack([value, value * value], axis=1))
         border = self._border(members, own, level, logits, sums[:, 10:14])
-        return np.concatenate(
+        terms = np.concatenate(
             [self._edges(sums[:, 0], logit, border, len(clicked), others),
              self._shape(sums, self.moments[clicked, 1:4].mean(axis=0)),
              _colors(sums, border, self.moments[clicked, 14:17].mean(axis=0))],
             axis=1,
-        ).astype(np.float32)  # fmt: skip
+        )  # fmt: skip
+        inside = _nested(own, self.features[members]) / sums[:, :1]
+        return terms.astype(np.float32), inside.astype(np.float32)
 
     def _border(
         self,

@@ -15,10 +15,11 @@ from scipy.sparse import csr_matrix
 from scipy.spatial import cKDTree
 
 from clickseg3d_core.answer import ClassEvidence, build_segmentation
+from clickseg3d_core.candidates import Candidates, Decoded
 from clickseg3d_core.checkpoint import load_checkpoint, shipped_weights
 from clickseg3d_core.edges import describe_edges, edge_graph
 from clickseg3d_core.errors import CheckpointError, ClickError
-from clickseg3d_core.extent import LOST, ExtentTable
+from clickseg3d_core.extent import ExtentTable
 from clickseg3d_core.kept import KeptByVoxel
 from clickseg3d_core.model.carving import carved, without_background
 from clickseg3d_core.model.features import input_features
@@ -215,12 +216,19 @@ class ClickSegmenter:
         extents = None
         if described:
             border = (-logits.float()).sigmoid().cpu().numpy()
-            extents = ExtentTable.of(grid, surface, edges, border)
+            extents = ExtentTable.of(grid, surface, edges, border, self._seen(memory))
         if kinds < 2:
             return (surface.graph,)[:kinds], extents
         costs = edge_costs(logits, torch.from_numpy(edges.length).to(self.device))
         learned = edge_graph(edges.pairs, costs.cpu().numpy(), len(grid))
         return (surface.graph, learned), extents
+
+    def _seen(self, memory: Any) -> NDArray[np.float32]:
+        """(V, C) features of the voxels as the judge sees them; no columns without a judge."""
+        if self.net.judge is None:
+            return np.zeros((len(memory.features), 0), np.float32)
+        seen: NDArray[np.float32] = self.net.judge.see(memory.features).float().cpu().numpy()
+        return seen
 
     def _dense_classes(self, memory: Any) -> NDArray[np.float32] | None:
         decoder, heads = self.config.decoder, self.net.scene_heads
@@ -241,17 +249,17 @@ class ClickSegmenter:
         Raises:
             ClickError: if a click is farther than MAX_CLICK_DISTANCE voxels from every point.
         """
-        rows = self._clicked_voxels(encoding, clicks)
         if not (clicks.object_ids != BACKGROUND_ID).any():
+            rows = self._clicked_voxels(encoding, clicks)
             return build_segmentation(
                 encoding.cloud, encoding.upright, encoding.grid, clicks, rows, None, None
             )
-        masks, class_logits = self._decoded(encoding, clicks, rows)
+        decoded = self.decoded(encoding, clicks)
         classes = None
-        if class_logits is not None:
+        if decoded.classes is not None:
             classes = ClassEvidence(
                 names=self.config.class_names,
-                clicks=class_logits.log_softmax(dim=1).cpu().numpy(),
+                clicks=decoded.classes.log_softmax(dim=1).cpu().numpy(),
                 voxels=encoding.classes,
             )
         return build_segmentation(
@@ -259,50 +267,41 @@ class ClickSegmenter:
             encoding.upright,
             encoding.grid,
             clicks,
-            rows,
-            self._margins(encoding, masks, rows, clicks),
+            decoded.rows,
+            self._margins(encoding, decoded, clicks),
             classes,
         )
 
-    def judged(
-        self,
-        encoding: Encoding,
-        masks: torch.Tensor,
-        rows: NDArray[np.int64],
-        clicks: Clicks,
-    ) -> NDArray[np.float32] | None:
-        """(O,) logits at which the objects end, or None for the same cut everywhere."""
-        if self.net.judge is None or encoding.extents is None:
-            return None
-        return self.net.judge.cuts(extent_terms(encoding.extents, masks, rows, clicks))
-
     @torch.no_grad()
-    def masks(self, encoding: Encoding, clicks: Clicks) -> tuple[NDArray[np.int64], torch.Tensor]:
-        """What lies under a segmentation, for those who cut it themselves.
+    def decoded(self, encoding: Encoding, clicks: Clicks) -> Decoded:
+        """What lies under a segmentation, for those who cut the masks themselves.
 
         Args:
             encoding: From `encode`.
             clicks: K clicks, at least one of them on an object.
 
-        Returns:
-            (K,) int64 clicked voxels, and (O + B, V) float mask logits of the objects in order of
-            id, then of the background clicks.
+        Raises:
+            ClickError: as `segment`.
         """
         rows = self._clicked_voxels(encoding, clicks)
-        return rows, self._decoded(encoding, clicks, rows)[0]
-
-    def _decoded(
-        self, encoding: Encoding, clicks: Clicks, rows: NDArray[np.int64]
-    ) -> tuple[torch.Tensor, torch.Tensor | None]:
-        """(O + B, V) mask logits, and (K, N_c) class logits if the network has a class head."""
         object_ids = clicks.objects
         queries = self._queries(encoding, clicks, rows, object_ids)
         with _threads_for(len(rows) * encoding.voxel_count, self.device):
-            return self._decoded_queries(encoding, queries, len(object_ids))
+            masks, classes = self._decoded_queries(encoding, queries, len(object_ids))
+        return Decoded(rows=rows, masks=masks, classes=classes)
+
+    def judged(
+        self, encoding: Encoding, decoded: Decoded, clicks: Clicks
+    ) -> NDArray[np.float32] | None:
+        """(O,) logits at which the objects end, or None for the same cut everywhere."""
+        if self.net.judge is None or encoding.extents is None:
+            return None
+        return self.net.judge.cuts(Candidates.of(encoding.extents, decoded, clicks))
 
     def _decoded_queries(
         self, encoding: Encoding, queries: ClickQueries, objects: int
     ) -> tuple[torch.Tensor, torch.Tensor | None]:
+        """(O + B, V) mask logits, and (K, N_c) class logits if the network has a class head."""
         output = self.net.decode(encoding.memory, queries, last_only=True)[-1]
         columns = int(queries.object_index.max()) + 1
         masks = merge_clicks(output.mask_logits, queries.object_index, columns)
@@ -369,56 +368,26 @@ class ClickSegmenter:
             paths=encoding.paths_from(voxels).to(self.device),
         )
 
-    def _margins(
-        self, encoding: Encoding, masks: torch.Tensor, rows: NDArray[np.int64], clicks: Clicks
-    ) -> NDArray[np.float32]:
-        """(O + B, V) logits -> (O + B + 1, V), counted from the cut, with a row for nobody.
+    def _margins(self, encoding: Encoding, decoded: Decoded, clicks: Clicks) -> NDArray[np.float32]:
+        """(O + B + 1, V) logits counted from the cut, with a row for nobody.
 
         With cuts of their own, objects still compete by their logits: only the winner of a voxel
         may have it.
         """
-        decoder = self.config.decoder
-        cuts = self.judged(encoding, masks, rows, clicks)
+        decoder, masks = self.config.decoder, decoded.masks
+        cuts = self.judged(encoding, decoded, clicks)
         ends = masks.new_full((len(masks), 1), decoder.background_logit)
         if cuts is not None:
             ends[: len(cuts), 0] = torch.from_numpy(cuts).to(masks)
         margins = masks - ends
         if cuts is not None or decoder.settle:
-            margins = margins.masked_fill(beaten(masks), float("-inf"))
+            margins = margins.masked_fill(decoded.beaten, float("-inf"))
         found = margins.float().cpu().numpy()
         if decoder.settle and encoding.extents is not None:
-            own = [rows[clicks.object_ids == i] for i in clicks.objects]
+            own = [decoded.rows[clicks.object_ids == i] for i in clicks.objects]
             found[: len(own)] = settled(found[: len(own)], own, encoding.extents.shares)
         nobody = 0.0 if decoder.background == "threshold" else float("-inf")
         return np.concatenate([found, np.full((1, found.shape[1]), nobody, np.float32)])
-
-
-def beaten(masks: torch.Tensor) -> torch.Tensor:
-    """(R, V) bool: where another of R masks has a higher logit."""
-    return masks < masks.amax(dim=0)
-
-
-def extent_terms(
-    extents: ExtentTable, masks: torch.Tensor, rows: NDArray[np.int64], clicks: Clicks
-) -> NDArray[np.float32]:
-    """Descriptions of the candidate extents of every clicked object.
-
-    Args:
-        extents: Of the cloud.
-        masks: (O + B, V) mask logits of objects in order of id, then of background clicks.
-        rows: (K,) int64 clicked voxels.
-        clicks: K clicks, at least one of them on an object.
-
-    Returns:
-        (O, T, EXTENT_TERMS) float32.
-    """
-    logits = masks.masked_fill(beaten(masks), LOST).cpu().numpy()
-    terms = []
-    for row, object_id in zip(logits, clicks.objects, strict=False):
-        own = clicks.object_ids == object_id
-        row[rows[~own]] = LOST
-        terms.append(extents.describe(row, rows[own], int((~own).sum())))
-    return np.stack(terms)
 
 
 @contextmanager

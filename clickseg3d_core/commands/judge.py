@@ -18,7 +18,7 @@ def judge(
     checkpoint: Annotated[Path, typer.Argument(help="Trained network.")],
     scenes: Annotated[Path, typer.Argument(help="Folder of labelled scenes, those of training.")],
     output: Annotated[Path, typer.Option("--output", "-o", help="Checkpoint to write.")],
-    count: Annotated[int, typer.Option(min=1, help="Scenes at most, drawn at random.")] = 300,
+    count: Annotated[int, typer.Option(min=1, help="Scenes at most, drawn at random.")] = 800,
     objects: Annotated[int, typer.Option(min=1, help="Objects per scene at most.")] = 14,
     seed: Annotated[int, typer.Option(min=0)] = 0,
     workers: Annotated[int, typer.Option(min=1, help="Processes.")] = 1,

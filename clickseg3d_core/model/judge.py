@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional
 
+from clickseg3d_core.candidates import Candidates
 from clickseg3d_core.extent import CUTS, EXTENT_TERMS
 
 SHARPNESS = 6.0
@@ -15,50 +16,78 @@ SHARPNESS = 6.0
 
 JUDGED_TERMS = 4 * EXTENT_TERMS
 
-_HIDDEN = 64
+_SEEN, _HIDDEN = 24, 96
 _FARTHEST = 5.0
 """Standard deviations at which a term is clipped."""
 
 
 class ExtentJudge(nn.Module):
-    """Guesses the IoU of each candidate from what it looks like.
+    """Guesses the IoU of each candidate from what it looks like, beside the others.
+
+    What the network has seen in the voxels of a candidate and at the clicks, and what the clicks
+    say of the class, stands beside the terms of `extent`; a convolution over the candidates, in
+    order of size, lets each see the next ones.
 
     Args:
+        channels: C of the voxels' features.
+        classes: N_c; 0 without a class head.
         dropout: In training.
     """
 
     mean: Tensor
     scale: Tensor
 
-    def __init__(self, dropout: float = 0.1) -> None:
+    def __init__(self, channels: int, classes: int, dropout: float = 0.2) -> None:
         super().__init__()
         self.register_buffer("mean", torch.zeros(JUDGED_TERMS))
         self.register_buffer("scale", torch.ones(JUDGED_TERMS))
+        self.see: nn.Module = nn.Linear(channels, _SEEN)
+        """Linear, so that voxels may be seen before they are summed or after."""
+        self.name = nn.Linear(classes, _SEEN) if classes else None
         self.drop = nn.Dropout(dropout)
-        self.read = nn.Linear(JUDGED_TERMS, _HIDDEN)
+        self.drop_features = nn.Dropout(dropout / 2.0)
+        self.read = nn.Linear(JUDGED_TERMS + (3 if classes else 2) * _SEEN, _HIDDEN)
+        self.neighbors = nn.Conv1d(_HIDDEN, _HIDDEN, 3, padding=1)
         self.think = nn.Linear(_HIDDEN, _HIDDEN)
         self.say = nn.Linear(_HIDDEN, 1)
 
-    def forward(self, terms: Tensor) -> Tensor:
-        """(O, T, EXTENT_TERMS) -> (O, T) logits of the IoU."""
+    def forward(self, terms: Tensor, inside: Tensor, clicked: Tensor, classes: Tensor) -> Tensor:
+        """What is seen of O objects' candidates -> (O, T) logits of their IoU.
+
+        Args:
+            terms: (O, T, EXTENT_TERMS).
+            inside: (O, T, _SEEN), from `see`, means over the candidates' voxels.
+            clicked: (O, _SEEN), from `see`, means over the clicked voxels.
+            classes: (O, N_c) probabilities.
+        """
         normal = ((compared(terms) - self.mean) / self.scale).clamp(-_FARTHEST, _FARTHEST)
-        hidden = functional.gelu(self.read(self.drop(normal)))
+        alike = [clicked] if self.name is None else [clicked, self.name(classes)]
+        spread = [x[:, None].expand(-1, terms.shape[1], -1) for x in alike]
+        hidden = functional.gelu(self.read(torch.cat([self.drop(normal), inside, *spread], dim=2)))
+        beside = self.neighbors(hidden.transpose(1, 2)).transpose(1, 2)
+        hidden = hidden + functional.gelu(beside)
         hidden = hidden + functional.gelu(self.think(self.drop(hidden)))
         logits: Tensor = self.say(hidden)[..., 0]
         return logits
 
+    def learning(self, terms: Tensor, inside: Tensor, clicked: Tensor, classes: Tensor) -> Tensor:
+        """`forward` of means (O, T, C) and (O, C) of features that have not been seen yet."""
+        see = [self.see(self.drop_features(values)) for values in (inside, clicked)]
+        logits: Tensor = self(terms, *see, classes)
+        return logits
+
     @torch.no_grad()
-    def cuts(self, terms: NDArray[np.float32]) -> NDArray[np.float32]:
+    def cuts(self, candidates: Candidates) -> NDArray[np.float32]:
         """Where to cut: the mean of the candidates' cuts, each by how good it is judged.
 
         Args:
-            terms: (O, T, EXTENT_TERMS) of the O objects' candidates.
+            candidates: Of O objects, their features from `see`.
 
         Returns:
             (O,) mask logits.
         """
         device = self.mean.device
-        share = (SHARPNESS * self(torch.from_numpy(terms).to(device))).softmax(dim=1)
+        share = (SHARPNESS * self(*candidates.tensors(device))).softmax(dim=1)
         found: NDArray[np.float32] = (share @ torch.tensor(CUTS, device=device)).cpu().numpy()
         return found
 

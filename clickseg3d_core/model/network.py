@@ -115,7 +115,7 @@ class ClickNet(nn.Module, ABC):
     def __init__(self, config: ModelConfig) -> None:
         super().__init__()
         self.config = config
-        self.judge = ExtentJudge() if config.decoder.extent == "judged" else None
+        self.judge = new_judge(config) if config.decoder.extent == "judged" else None
 
     @property
     def scene_heads(self) -> SceneHeads | None:
@@ -141,6 +141,12 @@ class ClickNet(nn.Module, ABC):
 
         A voxel belongs to the object of the highest logit above 0, else to the background.
         """
+
+
+def new_judge(config: ModelConfig) -> ExtentJudge:
+    """An untrained judge for a network of family clickseg3d."""
+    classes = len(config.class_names) if config.decoder.class_head else 0
+    return ExtentJudge(config.decoder.channels, classes)
 
 
 class ClickSegmentationNet(ClickNet):

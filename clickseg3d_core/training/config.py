@@ -28,13 +28,13 @@ class JudgeConfig:
         seed: Of all of it.
     """
 
-    scenes: int = 300
+    scenes: int = 800
     objects: int = 14
     clicks: int = 3
     go_on: float = 0.5
     beside: float = 0.35
     without_color: float = 0.3
-    epochs: int = 20
+    epochs: int = 16
     seed: int = 0
 
 

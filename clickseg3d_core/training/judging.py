@@ -12,18 +12,19 @@ from pathlib import Path
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional
 
+from clickseg3d_core.candidates import Candidates
 from clickseg3d_core.checkpoint import load_checkpoint, save_checkpoint
 from clickseg3d_core.clicks import innermost_point, next_click
 from clickseg3d_core.data.scene import Scene, load_scene
 from clickseg3d_core.errors import ConfigError
 from clickseg3d_core.evaluation.single_object import large_instances, seen_points
-from clickseg3d_core.extent import CUTS, EXTENT_TERMS
+from clickseg3d_core.extent import CUTS
 from clickseg3d_core.model.judge import SHARPNESS, ExtentJudge, compared
-from clickseg3d_core.model.network import ClickNet
-from clickseg3d_core.segmenter import ClickSegmenter, Encoding, beaten, extent_terms
+from clickseg3d_core.model.network import ClickNet, new_judge
+from clickseg3d_core.segmenter import ClickSegmenter, Encoding
 from clickseg3d_core.training.config import JudgeConfig
 from clickseg3d_core.training.samples import scene_files
 from clickseg3d_core.types import BACKGROUND_ID, Clicks, PointCloud
@@ -39,12 +40,20 @@ class Examples:
     """What the judge learns from.
 
     Attributes:
-        terms: (M, T, EXTENT_TERMS) float32 descriptions of T candidates each.
+        candidates: Of M objects, T each; features as the network has them.
         ious: (M, T) float32 over the points of the scan.
     """
 
-    terms: NDArray[np.float32]
+    candidates: Candidates
     ious: NDArray[np.float32]
+
+    @classmethod
+    def joined(cls, parts: Sequence[Examples]) -> Examples:
+        """Those of several scenes, one after the other."""
+        return cls(
+            candidates=Candidates.joined([p.candidates for p in parts]),
+            ious=np.concatenate([p.ious for p in parts]),
+        )
 
 
 def with_judge(net: ClickNet) -> ClickNet:
@@ -56,7 +65,19 @@ def with_judge(net: ClickNet) -> ClickNet:
     judged = copy.deepcopy(net)
     decoder = replace(net.config.decoder, extent="judged")
     judged.config = replace(net.config, decoder=decoder)
-    judged.judge = ExtentJudge()
+    judged.judge = new_judge(judged.config)
+    return judged
+
+
+def collecting(net: ClickNet) -> ClickNet:
+    """A copy of a network whose candidates come with the features that a judge learns to see.
+
+    Raises:
+        ConfigError: if the family has none.
+    """
+    judged = with_judge(net)
+    assert judged.judge is not None
+    judged.judge.see = nn.Identity()
     return judged
 
 
@@ -87,12 +108,12 @@ def judged_network(
         ConfigError: if the folder has no scene, or none with an object.
     """
     judged = with_judge(net)
-    segmenter = ClickSegmenter(judged, {}, device)
+    segmenter = ClickSegmenter(collecting(net), {}, device)
     paths = scene_files(folder)
     chosen = np.random.default_rng(config.seed).permutation(len(paths))[: config.scenes]
     chosen_paths = [paths[i] for i in chosen]
     examples = collect(segmenter, chosen_paths, config, workers=workers, progress=progress)
-    fitted = ExtentJudge()
+    fitted = new_judge(judged.config)
     missed = fit(fitted, examples, config)
     judged.judge = fitted.to(device)
     best = float(examples.ious.max(axis=1).mean())
@@ -126,24 +147,24 @@ def judge_checkpoint(
     return facts
 
 
-def scene_examples(segmenter: ClickSegmenter, scene: Scene, config: JudgeConfig) -> Examples:
-    """Click objects of a scene as a user does, and compare all candidates with the truth."""
+def scene_examples(segmenter: ClickSegmenter, scene: Scene, config: JudgeConfig) -> list[Examples]:
+    """Click objects of a scene as a user does, and compare all candidates with the truth.
+
+    Returns:
+        One for each answer.
+    """
     rng = np.random.default_rng([config.seed, len(scene.xyz), int(scene.instance.sum())])
     xyz = scene.xyz.astype(np.float64)
     rgb = None if rng.random() < config.without_color else scene.rgb
     encoding = segmenter.encode(PointCloud(xyz, rgb), up=scene.up)
     ids = rng.permutation(large_instances(scene, _MIN_POINTS))[: config.objects]
-    found = [
+    return [
         example
         for instance in ids.tolist()
         for example in _object_examples(
             segmenter, encoding, scene.instance == instance, config, rng
         )
     ]
-    return Examples(
-        terms=np.array([e[0] for e in found], np.float32).reshape(-1, len(CUTS), EXTENT_TERMS),
-        ious=np.array([e[1] for e in found], np.float32).reshape(-1, len(CUTS)),
-    )
 
 
 def _object_examples(
@@ -152,7 +173,7 @@ def _object_examples(
     truth: NDArray[np.bool_],
     config: JudgeConfig,
     rng: np.random.Generator,
-) -> list[tuple[NDArray[np.float32], NDArray[np.float32]]]:
+) -> list[Examples]:
     xyz, seen, owner = encoding.cloud.xyz, seen_points(encoding), encoding.grid.point_to_voxel
     assert encoding.extents is not None
     if not truth[seen].any():
@@ -165,11 +186,12 @@ def _object_examples(
     found = []
     for turn in range(config.clicks):
         clicks = Clicks(xyz[points], np.array(ids))
-        rows, masks = segmenter.masks(encoding, clicks)
-        terms = extent_terms(encoding.extents, masks, rows, clicks)[0]
-        logits = masks.masked_fill(beaten(masks), -torch.inf)[0].cpu().numpy()
-        logits[rows] = np.where(np.array(ids) == BACKGROUND_ID, -np.inf, np.inf)
-        found.append((terms, _ious(logits, owner, truth)))
+        decoded = segmenter.decoded(encoding, clicks)
+        candidates = Candidates.of(encoding.extents, decoded, clicks)
+        logits = decoded.masks.masked_fill(decoded.beaten, -torch.inf)[0].cpu().numpy()
+        logits[decoded.rows] = np.where(np.array(ids) == BACKGROUND_ID, -np.inf, np.inf)
+        ious = _ious(logits, owner, truth)[None]
+        found.append(Examples(candidates=candidates, ious=ious))
         if turn + 1 == config.clicks or rng.random() >= config.go_on:
             break
         answer = (logits[owner] > segmenter.config.decoder.background_logit).astype(np.int32)
@@ -205,7 +227,7 @@ def collect(
     """Examples of many scenes, the same for any number of workers.
 
     Args:
-        segmenter: Of a network with a judge, however untrained.
+        segmenter: Of a network from `collecting`.
         paths: Scene files.
         config: How they are clicked.
         workers: Processes, one thread each.
@@ -224,10 +246,9 @@ def collect(
             initargs=(segmenter, config),
         ) as pool:
             parts = _told(pool.map(_click, paths), progress)
-    if not any(len(part.terms) for part in parts):
+    if not parts:
         raise ConfigError("no scene has an object of 30 points to learn from")
-    terms = np.concatenate([part.terms for part in parts])
-    return Examples(terms=terms, ious=np.concatenate([part.ious for part in parts]))
+    return Examples.joined(parts)
 
 
 def fit(judge: ExtentJudge, examples: Examples, config: JudgeConfig) -> float:
@@ -239,21 +260,22 @@ def fit(judge: ExtentJudge, examples: Examples, config: JudgeConfig) -> float:
     Returns:
         Mean IoU that the choice loses against the best candidates, on the examples.
     """
-    terms, ious = torch.from_numpy(examples.terms), torch.from_numpy(examples.ious)
-    flat = compared(terms).flatten(0, 1)
+    given = examples.candidates.tensors(torch.device("cpu"))
+    ious = torch.from_numpy(examples.ious)
+    flat = compared(given[0]).flatten(0, 1)
     judge.mean.copy_(flat.mean(dim=0))
     judge.scale.copy_(flat.std(dim=0, correction=0) + 1e-3)
     generator = torch.Generator().manual_seed(config.seed)
-    size = min(_LARGEST_BATCH, len(terms))
-    steps = max(config.epochs * len(terms) // size, 1)
+    size = min(_LARGEST_BATCH, len(ious))
+    steps = max(config.epochs * len(ious) // size, 1)
     optimizer = torch.optim.AdamW(judge.parameters(), lr=_RATE, weight_decay=_DECAY)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, _RATE, total_steps=steps + 1)
     judge.train()
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(config.seed)  # dropout has no generator of its own
         for _ in range(steps):
-            rows = torch.randint(len(terms), (size,), generator=generator)
-            logits = judge(terms[rows])
+            rows = torch.randint(len(ious), (size,), generator=generator)
+            logits = judge.learning(*(values[rows] for values in given))
             loss = functional.binary_cross_entropy_with_logits(logits, ious[rows])
             torch.autograd.backward(loss + _REGRET * _regret(logits, ious[rows]))
             optimizer.step()
@@ -261,7 +283,7 @@ def fit(judge: ExtentJudge, examples: Examples, config: JudgeConfig) -> float:
             schedule.step()
     judge.eval()
     with torch.no_grad():
-        return float(_regret(judge(terms), ious))
+        return float(_regret(judge.learning(*given), ious))
 
 
 def _regret(logits: Tensor, ious: Tensor) -> Tensor:
@@ -270,12 +292,14 @@ def _regret(logits: Tensor, ious: Tensor) -> Tensor:
     return regret
 
 
-def _told(results: Iterable[Examples], progress: Callable[[int], None] | None) -> list[Examples]:
+def _told(
+    results: Iterable[list[Examples]], progress: Callable[[int], None] | None
+) -> list[Examples]:
     parts = []
-    for result in results:
-        parts.append(result)
+    for done, result in enumerate(results, start=1):
+        parts += result
         if progress is not None:
-            progress(len(parts))
+            progress(done)
     return parts
 
 
@@ -287,6 +311,6 @@ def _begin(segmenter: ClickSegmenter, config: JudgeConfig) -> None:
     _of_this_process[:] = [(segmenter, config)]
 
 
-def _click(path: Path) -> Examples:
+def _click(path: Path) -> list[Examples]:
     segmenter, config = _of_this_process[0]
     return scene_examples(segmenter, load_scene(path), config)

@@ -90,5 +90,5 @@ def test_background_clicks_claim_voxels_only_where_every_point_must_be_somebodys
     net.load_state_dict(tiny_segmenter.net.state_dict())
     segmenter = ClickSegmenter(net, {}, tiny_segmenter.device)
     clicks = Clicks(np.array([[-0.2, 0.0, 0.16], [0.0, -0.4, 0.0]]), np.array([1, 0]))
-    _, masks = segmenter.masks(segmenter.encode(two_boxes[0], 0.04), clicks)
+    masks = segmenter.decoded(segmenter.encode(two_boxes[0], 0.04), clicks).masks
     assert bool(torch.isfinite(masks[1]).any()) == claims

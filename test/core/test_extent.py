@@ -9,12 +9,12 @@ import pytest
 import torch
 
 from clickseg3d_core import Clicks, ClickSegmenter, PointCloud
+from clickseg3d_core.candidates import Candidates
 from clickseg3d_core.edges import describe_edges
 from clickseg3d_core.errors import ConfigError
 from clickseg3d_core.extent import CUTS, EXTENT_TERMS, LOST, ExtentTable
 from clickseg3d_core.model.families import build_net
 from clickseg3d_core.model.judge import ExtentJudge, compared
-from clickseg3d_core.segmenter import extent_terms
 from clickseg3d_core.surface import describe_surface
 from clickseg3d_core.training.judging import with_judge
 from clickseg3d_core.voxels import voxelize
@@ -31,22 +31,25 @@ def table(rng):  # type: ignore[no-untyped-def]
     surface = describe_surface(grid)
     edges = describe_edges(grid, surface)
     border = rng.uniform(0.0, 1.0, len(edges.pairs)).astype(np.float32)
-    return grid, edges.pairs, border, ExtentTable.of(grid, surface, edges, border), surface.tint
+    features = rng.normal(size=(len(grid), 4)).astype(np.float32)
+    extents = ExtentTable.of(grid, surface, edges, border, features)
+    return grid, edges.pairs, border, extents, surface.tint
 
 
 def test_terms_are_what_plain_loops_find(table, rng):  # type: ignore[no-untyped-def]
     grid, pairs, border, extents, tint = table
     logits = rng.uniform(-8.0, 8.0, len(grid)).astype(np.float32)
     clicked = np.array([7, 3])
-    terms = extents.describe(logits, clicked, 2)
+    terms, features = extents.describe(logits, clicked, 2)
     assert terms.shape == (len(CUTS), EXTENT_TERMS)
     assert np.isfinite(terms).all()
-    for row, cut in zip(terms, CUTS, strict=True):
+    for row, own, cut in zip(terms, features, CUTS, strict=True):
         inside = logits > cut
         inside[clicked] = True
         within = inside[pairs].all(axis=1)
         leaving = inside[pairs].any(axis=1) & ~within
         place = grid.centers[inside] * grid.voxel_size
+        assert np.allclose(own, extents.features[inside].mean(axis=0), atol=1e-5)
         assert row[:3].tolist() == [cut, 2.0, 2.0]
         assert row[5] == pytest.approx(np.log1p(leaving.sum()), abs=1e-4)
         assert row[6] == pytest.approx(border[leaving].mean(), abs=1e-4)
@@ -67,21 +70,28 @@ def test_terms_are_what_plain_loops_find(table, rng):  # type: ignore[no-untyped
 def test_a_lost_voxel_is_in_no_candidate_and_a_clicked_one_in_all(table):  # type: ignore[no-untyped-def]
     grid, _, _, extents, _ = table
     logits = np.full(len(grid), LOST, np.float32)
-    terms = extents.describe(logits, np.array([5]), 0)
+    terms, features = extents.describe(logits, np.array([5]), 0)
     assert np.allclose(terms[:, 25], 0.0)  # one voxel
+    assert np.allclose(features, extents.features[5])
 
 
 def test_the_judge_cuts_where_it_judges_best():
-    judge = ExtentJudge()
+    judge = ExtentJudge(4, 3)
     with torch.no_grad():
         for parameter in judge.parameters():
             parameter.zero_()
         judge.read.weight[0, 0] = 10.0  # the cut itself: a larger one is better
         judge.say.weight[0, 0] = 10.0
     judge.eval()
-    terms = np.zeros((1, len(CUTS), EXTENT_TERMS), np.float32)
-    terms[0, :, 0] = CUTS
-    assert judge.cuts(terms)[0] == pytest.approx(CUTS[-1], abs=0.05)
+    seen = judge.see.out_features
+    given = Candidates(
+        terms=np.zeros((1, len(CUTS), EXTENT_TERMS), np.float32),
+        inside=np.zeros((1, len(CUTS), seen), np.float32),
+        clicked=np.zeros((1, seen), np.float32),
+        classes=np.zeros((1, 3), np.float32),
+    )
+    given.terms[0, :, 0] = CUTS
+    assert judge.cuts(given)[0] == pytest.approx(CUTS[-1], abs=0.05)
 
 
 def test_candidates_are_compared_with_the_next_smaller_and_larger_ones(rng):  # type: ignore[no-untyped-def]
@@ -122,8 +132,7 @@ def test_terms_of_an_object_leave_out_what_others_win(judged, rng):  # type: ign
     cloud = small_cloud(rng)
     encoding = judged.encode(cloud, 0.06)
     clicks = Clicks(cloud.xyz[[0, 500]], np.array([1, 2]))
-    rows, masks = judged.masks(encoding, clicks)
-    terms = extent_terms(encoding.extents, masks, rows, clicks)
+    terms = Candidates.of(encoding.extents, judged.decoded(encoding, clicks), clicks).terms
     won = np.exp(terms[:, 0, 25]).sum()
     assert won <= encoding.voxel_count + 1e-3
     assert terms[:, 0, 1].tolist() == [1.0, 1.0]

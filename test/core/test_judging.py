@@ -9,41 +9,104 @@ import torch
 import yaml
 from test_training import boxes_scene
 
-from clickseg3d_core import ClickSegmenter, ConfigError
+from clickseg3d_core import Clicks, ClickSegmenter, ConfigError
+from clickseg3d_core.candidates import Candidates
 from clickseg3d_core.data.scene import Scene, save_scene
 from clickseg3d_core.extent import CUTS, EXTENT_TERMS
 from clickseg3d_core.model.judge import ExtentJudge
 from clickseg3d_core.training.config import JudgeConfig
-from clickseg3d_core.training.judging import Examples, collect, fit, scene_examples, with_judge
+from clickseg3d_core.training.judging import (
+    Examples,
+    collect,
+    collecting,
+    fit,
+    scene_examples,
+    with_judge,
+)
 from clickseg3d_core.training.loop import train
 
 
 @pytest.fixture
 def judged(tiny_segmenter):
-    return ClickSegmenter(with_judge(tiny_segmenter.net), {}, torch.device("cpu"))
+    return ClickSegmenter(collecting(tiny_segmenter.net), {}, torch.device("cpu"))
+
+
+def examples_judged_by(quality, candidates):
+    """Examples in which the best candidates are those of the highest quality (M, T)."""
+    return Examples(candidates=candidates, ious=(1 / (1 + np.exp(-3 * quality))).astype(np.float32))
+
+
+def random_candidates(rng, count, channels=8, classes=5):
+    sizes = [(count, len(CUTS), EXTENT_TERMS), (count, len(CUTS), channels), (count, channels),
+             (count, classes)]  # fmt: skip
+    names = ["terms", "inside", "clicked", "classes"]
+    values = [rng.normal(size=size).astype(np.float32) for size in sizes]
+    return Candidates(**dict(zip(names, values, strict=True)))
+
+
+def missed_by_chance(examples):
+    return float((examples.ious.max(axis=1, keepdims=True) - examples.ious).mean())
 
 
 def test_a_judge_learns_which_candidate_is_best(rng):
-    terms = rng.normal(size=(400, len(CUTS), EXTENT_TERMS)).astype(np.float32)
-    ious = (1.0 / (1.0 + np.exp(-3.0 * terms[:, :, 6]))).astype(np.float32)
-    judge = ExtentJudge()
-    missed = fit(judge, Examples(terms=terms, ious=ious), JudgeConfig(epochs=30))
-    by_chance = float((ious.max(axis=1, keepdims=True) - ious).mean())
-    assert missed < 0.25 * by_chance
-    again = ExtentJudge()
-    assert fit(again, Examples(terms=terms, ious=ious), JudgeConfig(epochs=30)) != missed  # weights
+    given = random_candidates(rng, 400)
+    examples = examples_judged_by(given.terms[:, :, 6], given)
+    judge, again = ExtentJudge(8, 5), ExtentJudge(8, 5)
+    missed = fit(judge, examples, JudgeConfig(epochs=30))
+    assert missed < 0.3 * missed_by_chance(examples)
+    assert fit(again, examples, JudgeConfig(epochs=30)) != missed  # other weights to begin with
     again.load_state_dict(judge.state_dict())
-    assert torch.equal(again(torch.from_numpy(terms)), judge(torch.from_numpy(terms)))
+    tensors = given.tensors(torch.device("cpu"))
+    assert torch.equal(again.learning(*tensors), judge.learning(*tensors))
+
+
+@pytest.mark.parametrize("what", ["inside", "clicked", "classes", "next"])
+def test_a_judge_reads_features_classes_and_the_next_candidates(rng, what):
+    """Each of them alone tells which candidates are good: the wide ones, or not, say."""
+    given = random_candidates(rng, 400)
+    wide = np.linspace(-1.0, 1.0, len(CUTS))
+    given.terms[:, :, 0] = wide
+    quality = {
+        "inside": given.inside[:, :, 2],
+        "clicked": given.clicked[:, 2:3] * wide,
+        "classes": given.classes[:, 2:3] * wide,
+        "next": np.roll(given.inside[:, :, 2], -1, axis=1),
+    }[what]
+    examples = examples_judged_by(2.0 * quality, given)
+    missed = fit(ExtentJudge(8, 5), examples, JudgeConfig(epochs=60))
+    assert missed < 0.5 * missed_by_chance(examples)
+
+
+def test_features_seen_before_or_after_the_mean_are_the_same(judged, two_boxes, rng):
+    """Fitting sees means of features, answering takes means of what is seen."""
+    seeing = ClickSegmenter(with_judge(judged.net), {}, torch.device("cpu"))
+    judged.net.judge.mean.copy_(torch.from_numpy(rng.normal(size=140).astype(np.float32)))
+    seeing.net.judge.load_state_dict(judged.net.judge.state_dict(), strict=False)  # all but `see`
+    clicks = Clicks(np.array([[-0.2, 0.0, 0.16], [0.3, 0.0, 0.1]]), np.array([1, 2]))
+    found = []
+    for segmenter in (judged, seeing):
+        encoding = segmenter.encode(two_boxes[0], 0.04)
+        found.append(Candidates.of(encoding.extents, segmenter.decoded(encoding, clicks), clicks))
+    features, seen = found
+    assert features.inside.shape == (2, len(CUTS), judged.config.decoder.channels)
+    assert seen.inside.shape[2] < features.inside.shape[2]
+    cpu = torch.device("cpu")
+    before, after = (
+        seeing.net.judge(*seen.tensors(cpu)),
+        seeing.net.judge.learning(*features.tensors(cpu)),
+    )
+    assert torch.allclose(before, after, atol=1e-4)
 
 
 def test_examples_hold_the_iou_of_each_candidate(judged, two_boxes):
     scene = boxes_scene(two_boxes)
-    found = scene_examples(judged, scene, JudgeConfig(clicks=1, beside=0.0, without_color=0.0))
-    assert found.terms.shape == (3, len(CUTS), EXTENT_TERMS)
+    config = JudgeConfig(clicks=1, beside=0.0, without_color=0.0)
+    found = Examples.joined(scene_examples(judged, scene, config))
+    assert found.candidates.terms.shape == (3, len(CUTS), EXTENT_TERMS)
     assert (found.ious > 0.0).all()
     assert (found.ious <= 1.0).all()
     assert found.ious.max(axis=1).min() > 0.5  # two boxes and a floor are easy for some cut
-    size = np.exp(found.terms[:, :, 25])
+    size = np.exp(found.candidates.terms[:, :, 25])
     assert (np.diff(size, axis=1) <= 1e-3).all()  # nested
 
 
@@ -53,7 +116,8 @@ def test_examples_do_not_depend_on_the_number_of_workers(judged, two_boxes, tmp_
     paths = sorted(tmp_path.glob("*.npz"))
     config = JudgeConfig(objects=2, clicks=2)
     one, two = (collect(judged, paths, config, workers=n) for n in (1, 2))
-    assert np.array_equal(one.terms, two.terms)
+    for name in ("terms", "inside", "clicked", "classes"):
+        assert np.array_equal(getattr(one.candidates, name), getattr(two.candidates, name))
     assert np.array_equal(one.ious, two.ious)
 
 

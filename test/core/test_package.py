@@ -12,7 +12,7 @@ LAYERS = {
     "errors": 0, "types": 0, "classes": 0, "atomic": 0, "config": 0,
     "voxels": 1, "surface": 1, "tint": 1, "edges": 1, "clicks": 1, "sampling": 1, "boxes": 1,
     "upright": 2, "closeup": 4,
-    "kept": 1, "settling": 1, "extent": 1, "session": 1, "data": 1, "io": 1,
+    "kept": 1, "settling": 1, "extent": 1, "candidates": 2, "session": 1, "data": 1, "io": 1,
     "splat": 1, "model": 2,
     "baseline": 2, "picture": 2, "click_text": 2, "answer": 2, "datasets": 2, "checkpoint": 3,
     "segmenter": 3,

@@ -115,8 +115,7 @@ def test_objects_of_real_table_views(shipped):
 
 def test_the_shipped_judge_cuts_each_object_elsewhere(shipped, scene, clicks):
     encoding = shipped.encode(PointCloud(scene.xyz, scene.rgb))
-    rows, masks = shipped.masks(encoding, clicks)
-    cuts = shipped.judged(encoding, masks, rows, clicks)
+    cuts = shipped.judged(encoding, shipped.decoded(encoding, clicks), clicks)
     assert len(cuts) == len(clicks)
     assert np.ptp(cuts) > 0.3
 
