@@ -148,7 +148,13 @@ def load_weights(net: ClickNet, tensors: Mapping[str, Tensor], where: str) -> No
     missing = sorted(set(own) - set(tensors))
     unexpected = sorted(set(tensors) - set(own))
     shapes = sorted(n for n in set(own) & set(tensors) if own[n].shape != tensors[n].shape)
-    if missing or unexpected or shapes:
+    wrong = [*missing, *unexpected, *shapes]
+    if wrong and all(name.startswith("judge.") for name in wrong):
+        raise CheckpointError(
+            f"{where} has a judge of extents of another version; fit one again with: clickseg3d "
+            f"judge {where} SCENES -o OUT"
+        )
+    if wrong:
         raise CheckpointError(
             f"{where} holds the weights of another config than {net.config.name!r}: "
             f"{len(missing)} missing {missing[:3]}, {len(unexpected)} unexpected {unexpected[:3]}, "

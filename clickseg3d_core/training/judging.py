@@ -16,17 +16,19 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from clickseg3d_core.candidates import Candidates
-from clickseg3d_core.checkpoint import load_checkpoint, save_checkpoint
+from clickseg3d_core.checkpoint import load_weights, read_record, read_weights, save_checkpoint
 from clickseg3d_core.clicks import innermost_point, next_click
 from clickseg3d_core.data.scene import Scene, load_scene
 from clickseg3d_core.errors import ConfigError
 from clickseg3d_core.evaluation.single_object import large_instances, seen_points
 from clickseg3d_core.extent import CUTS
+from clickseg3d_core.model.families import build_net
 from clickseg3d_core.model.judge import SHARPNESS, ExtentJudge, compared
 from clickseg3d_core.model.network import ClickNet, new_judge
 from clickseg3d_core.segmenter import ClickSegmenter, Encoding
 from clickseg3d_core.training.config import JudgeConfig
 from clickseg3d_core.training.samples import scene_files
+from clickseg3d_core.training.start import without_judge
 from clickseg3d_core.types import BACKGROUND_ID, Clicks, PointCloud
 
 _MIN_POINTS = 30
@@ -130,7 +132,9 @@ def judge_checkpoint(
     workers: int = 1,
     progress: Callable[[int], None] | None = None,
 ) -> dict[str, float]:
-    """Fit the judge of a checkpoint and write both as another one.
+    """Fit a judge to a checkpoint and write both as another one.
+
+    A judge that it has is dropped, so it may be of another version.
 
     Returns:
         Facts, see `judged_network`.
@@ -139,12 +143,19 @@ def judge_checkpoint(
         CheckpointError: if the checkpoint cannot be read.
         ConfigError: as `judged_network`.
     """
-    net, record = load_checkpoint(checkpoint)
+    net, record = _without_judge(checkpoint), read_record(checkpoint)
     judged, facts = judged_network(
         net, folder, config, torch.device("cpu"), workers=workers, progress=progress
     )
     save_checkpoint(judged, output, training={**record.get("training", {}), "judge": facts})
     return facts
+
+
+def _without_judge(folder: Path) -> ClickNet:
+    config, tensors = read_weights(folder)
+    net = build_net(replace(config, decoder=replace(config.decoder, extent="fixed")))
+    load_weights(net, without_judge(tensors), str(folder))
+    return net.eval()
 
 
 def scene_examples(segmenter: ClickSegmenter, scene: Scene, config: JudgeConfig) -> list[Examples]:

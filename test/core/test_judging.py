@@ -9,8 +9,9 @@ import torch
 import yaml
 from test_training import boxes_scene
 
-from clickseg3d_core import Clicks, ClickSegmenter, ConfigError
+from clickseg3d_core import CheckpointError, Clicks, ClickSegmenter, ConfigError
 from clickseg3d_core.candidates import Candidates
+from clickseg3d_core.checkpoint import save_checkpoint
 from clickseg3d_core.data.scene import Scene, save_scene
 from clickseg3d_core.extent import CUTS, EXTENT_TERMS
 from clickseg3d_core.model.judge import ExtentJudge
@@ -20,6 +21,7 @@ from clickseg3d_core.training.judging import (
     collect,
     collecting,
     fit,
+    judge_checkpoint,
     scene_examples,
     with_judge,
 )
@@ -157,3 +159,23 @@ def test_a_folder_without_objects_is_refused(judged, tmp_path):
     save_scene(empty, Path(tmp_path) / "a.npz")
     with pytest.raises(ConfigError, match="30 points"):
         collect(judged, [Path(tmp_path) / "a.npz"], JudgeConfig())
+
+
+def test_a_checkpoint_with_a_judge_of_another_version_can_be_fitted_again(
+    judged, two_boxes, tmp_path
+):
+    net = with_judge(judged.net)
+    net.judge = ExtentJudge(8, 5)  # of other sizes than this network's
+    save_checkpoint(net, tmp_path / "old", training={"steps": 7})
+    with pytest.raises(CheckpointError, match=r"clickseg3d judge .*old SCENES"):
+        ClickSegmenter.load(tmp_path / "old", device="cpu")
+    (tmp_path / "scenes").mkdir()
+    save_scene(boxes_scene(two_boxes), tmp_path / "scenes" / "a.npz")
+    config = JudgeConfig(scenes=1, epochs=1)
+    facts = judge_checkpoint(tmp_path / "old", tmp_path / "scenes", tmp_path / "new", config)
+    assert facts["examples"] >= 3
+    segmenter = ClickSegmenter.load(tmp_path / "new", device="cpu")
+    assert segmenter.info()["training"]["steps"] == 7
+    assert segmenter.config.decoder.extent == "judged"
+    clicks = Clicks(np.array([[-0.2, 0.0, 0.16]]), np.array([1]))
+    assert (segmenter.segment(segmenter.encode(two_boxes[0], 0.04), clicks).labels == 1).any()
