@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import torch
@@ -12,7 +13,7 @@ from clickseg3d_core.extent import LOST, ExtentTable
 from clickseg3d_core.types import Clicks
 
 
-@dataclass(frozen=True, kw_only=True, slots=True, eq=False)
+@dataclass(frozen=True, kw_only=True, eq=False)
 class Decoded:
     """The decoder's answer to K clicks on V voxels.
 
@@ -20,14 +21,15 @@ class Decoded:
         rows: (K,) int64 clicked voxels.
         masks: (O + B, V) float mask logits of the objects in order of id, then of the background
             clicks.
-        classes: (K, N_c) float class logits, or None if the network has no class head.
+        classes: (K, N_c) float32 log probability of each click's class, or None if the network has
+            no class head.
     """
 
     rows: NDArray[np.int64]
     masks: torch.Tensor
-    classes: torch.Tensor | None
+    classes: NDArray[np.float32] | None
 
-    @property
+    @cached_property
     def beaten(self) -> torch.Tensor:
         """(O + B, V) bool: where another mask has a higher logit."""
         return self.masks < self.masks.amax(dim=0)
@@ -68,12 +70,13 @@ class Candidates:
             described = extents.describe(row, rows[own], int((~own).sum()))
             terms.append(described[0])
             inside.append(described[1])
-            clicked.append(extents.features[rows[own]].mean(axis=0))
-            classes.append(_class_probability(decoded.classes, own))
+            clicked.append(described[2])
+            logs = np.zeros((1, 0), np.float32) if decoded.classes is None else decoded.classes[own]
+            classes.append(np.exp(logs.mean(axis=0)))
         return cls(
             terms=np.stack(terms),
             inside=np.stack(inside),
-            clicked=np.stack(clicked).astype(np.float32),
+            clicked=np.stack(clicked),
             classes=np.stack(classes),
         )
 
@@ -87,20 +90,9 @@ class Candidates:
             classes=np.concatenate([p.classes for p in parts]),
         )
 
-    def __len__(self) -> int:
-        return len(self.terms)
-
     def tensors(self, device: torch.device) -> tuple[torch.Tensor, ...]:
         """What `ExtentJudge` takes: terms, inside, clicked, classes."""
         return tuple(
             torch.from_numpy(values).to(device)
             for values in (self.terms, self.inside, self.clicked, self.classes)
         )
-
-
-def _class_probability(logits: torch.Tensor | None, own: NDArray[np.bool_]) -> NDArray[np.float32]:
-    if logits is None:
-        return np.zeros(0, np.float32)
-    mean = logits[torch.from_numpy(own).to(logits.device)].float().log_softmax(dim=1).mean(dim=0)
-    found: NDArray[np.float32] = mean.exp().cpu().numpy()
-    return found

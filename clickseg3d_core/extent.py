@@ -112,7 +112,7 @@ class ExtentTable:
 
     def describe(
         self, logits: NDArray[np.float32], clicked: NDArray[np.int64], others: int
-    ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    ) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float32]]:
         """The candidates of one object.
 
         Args:
@@ -122,7 +122,7 @@ class ExtentTable:
 
         Returns:
             (T, EXTENT_TERMS) and (T, C) float32, a row for each of CUTS: terms, and the mean of
-            the features.
+            the features; (C,) float32, their mean over the clicked voxels.
         """
         clicked = np.unique(clicked)
         reached = logits > CUTS[0]
@@ -143,7 +143,8 @@ class ExtentTable:
             axis=1,
         )  # fmt: skip
         inside = _nested(own, self.features[members]) / sums[:, :1]
-        return terms.astype(np.float32), inside.astype(np.float32)
+        at_clicks = self.features[clicked].mean(axis=0)
+        return terms.astype(np.float32), inside.astype(np.float32), at_clicks
 
     def _border(
         self,

@@ -259,7 +259,7 @@ class ClickSegmenter:
         if decoded.classes is not None:
             classes = ClassEvidence(
                 names=self.config.class_names,
-                clicks=decoded.classes.log_softmax(dim=1).cpu().numpy(),
+                clicks=decoded.classes,
                 voxels=encoding.classes,
             )
         return build_segmentation(
@@ -287,7 +287,8 @@ class ClickSegmenter:
         object_ids = clicks.objects
         queries = self._queries(encoding, clicks, rows, object_ids)
         with _threads_for(len(rows) * encoding.voxel_count, self.device):
-            masks, classes = self._decoded_queries(encoding, queries, len(object_ids))
+            masks, logits = self._decoded_queries(encoding, queries, len(object_ids))
+        classes = None if logits is None else logits.float().log_softmax(dim=1).cpu().numpy()
         return Decoded(rows=rows, masks=masks, classes=classes)
 
     def judged(

@@ -16,19 +16,18 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from clickseg3d_core.candidates import Candidates
-from clickseg3d_core.checkpoint import load_weights, read_record, read_weights, save_checkpoint
+from clickseg3d_core.checkpoint import read_record, save_checkpoint
 from clickseg3d_core.clicks import innermost_point, next_click
 from clickseg3d_core.data.scene import Scene, load_scene
 from clickseg3d_core.errors import ConfigError
 from clickseg3d_core.evaluation.single_object import large_instances, seen_points
 from clickseg3d_core.extent import CUTS
-from clickseg3d_core.model.families import build_net
 from clickseg3d_core.model.judge import SHARPNESS, ExtentJudge, compared
 from clickseg3d_core.model.network import ClickNet, new_judge
 from clickseg3d_core.segmenter import ClickSegmenter, Encoding
 from clickseg3d_core.training.config import JudgeConfig
 from clickseg3d_core.training.samples import scene_files
-from clickseg3d_core.training.start import without_judge
+from clickseg3d_core.training.start import unjudged_net
 from clickseg3d_core.types import BACKGROUND_ID, Clicks, PointCloud
 
 _MIN_POINTS = 30
@@ -58,8 +57,8 @@ class Examples:
         )
 
 
-def with_judge(net: ClickNet) -> ClickNet:
-    """A copy of a network that has an untrained judge.
+def with_judge(net: ClickNet, seed: int = 0) -> ClickNet:
+    """A copy of a network that has an untrained judge, drawn from a seed.
 
     Raises:
         ConfigError: if the family has none.
@@ -67,7 +66,9 @@ def with_judge(net: ClickNet) -> ClickNet:
     judged = copy.deepcopy(net)
     decoder = replace(net.config.decoder, extent="judged")
     judged.config = replace(net.config, decoder=decoder)
-    judged.judge = new_judge(judged.config)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)  # layers draw their weights from no generator of their own
+        judged.judge = new_judge(judged.config)
     return judged
 
 
@@ -109,18 +110,17 @@ def judged_network(
     Raises:
         ConfigError: if the folder has no scene, or none with an object.
     """
-    judged = with_judge(net)
     segmenter = ClickSegmenter(collecting(net), {}, device)
     paths = scene_files(folder)
     chosen = np.random.default_rng(config.seed).permutation(len(paths))[: config.scenes]
     chosen_paths = [paths[i] for i in chosen]
     examples = collect(segmenter, chosen_paths, config, workers=workers, progress=progress)
-    fitted = new_judge(judged.config)
-    missed = fit(fitted, examples, config)
-    judged.judge = fitted.to(device)
+    judged = with_judge(net, config.seed)
+    assert judged.judge is not None
+    missed = fit(judged.judge.cpu(), examples, config)
     best = float(examples.ious.max(axis=1).mean())
     facts = {"examples": len(examples.ious), "best": best, "chosen": best - missed}
-    return judged.eval(), {name: round(float(value), 4) for name, value in facts.items()}
+    return judged.to(device).eval(), {name: round(float(value), 4) for name, value in facts.items()}
 
 
 def judge_checkpoint(
@@ -143,19 +143,12 @@ def judge_checkpoint(
         CheckpointError: if the checkpoint cannot be read.
         ConfigError: as `judged_network`.
     """
-    net, record = _without_judge(checkpoint), read_record(checkpoint)
+    net, record = unjudged_net(checkpoint), read_record(checkpoint)
     judged, facts = judged_network(
         net, folder, config, torch.device("cpu"), workers=workers, progress=progress
     )
     save_checkpoint(judged, output, training={**record.get("training", {}), "judge": facts})
     return facts
-
-
-def _without_judge(folder: Path) -> ClickNet:
-    config, tensors = read_weights(folder)
-    net = build_net(replace(config, decoder=replace(config.decoder, extent="fixed")))
-    load_weights(net, without_judge(tensors), str(folder))
-    return net.eval()
 
 
 def scene_examples(segmenter: ClickSegmenter, scene: Scene, config: JudgeConfig) -> list[Examples]:

@@ -6,7 +6,6 @@ most of both (Wortsman et al., "Robust fine-tuning of zero-shot models", CVPR 20
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,9 +13,8 @@ from torch import Tensor
 
 from clickseg3d_core.checkpoint import load_weights, read_record, read_weights, save_checkpoint
 from clickseg3d_core.errors import ConfigError
-from clickseg3d_core.model.families import build_net
 from clickseg3d_core.training.growth import grown
-from clickseg3d_core.training.start import without_judge
+from clickseg3d_core.training.start import unjudged_net, without_judge
 
 
 def mix_checkpoints(before: Path, after: Path, output: Path, share: float) -> None:
@@ -35,15 +33,13 @@ def mix_checkpoints(before: Path, after: Path, output: Path, share: float) -> No
     if not 0.0 <= share <= 1.0:
         raise ConfigError(f"share must be in 0..1, got {share}")
     had, old = read_weights(before)
-    config, new = read_weights(after)
-    net = build_net(config)
-    net.judge = None
-    old, new = grown(without_judge(old), had, net), without_judge(new)
+    net = unjudged_net(after)
+    new, old = net.state_dict(), grown(without_judge(old), had, net)
+    new = {name: tensor.clone() for name, tensor in new.items()}
     load_weights(net, old, str(before))  # says what does not fit
     load_weights(net, {n: _between(old[n], new[n], share) for n in new}, str(after))
     training: dict[str, Any] = dict(read_record(after).get("training", {}))
     training.pop("judge", None)
-    net.config = replace(config, decoder=replace(config.decoder, extent="fixed"))
     save_checkpoint(net, output, training={**training, "share": share})
 
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+from dataclasses import replace
+from pathlib import Path
 
 from torch import Tensor
 
@@ -47,6 +49,18 @@ def initial_net(config: TrainConfig, model_config: ModelConfig) -> ClickNet:
     if config.backbone_rate == 0.0:
         net.encoder.requires_grad_(False)
     return net
+
+
+def unjudged_net(folder: Path) -> ClickNet:
+    """The network of a checkpoint without its judge, which may be of another version.
+
+    Raises:
+        CheckpointError: if the checkpoint cannot be read.
+    """
+    config, tensors = read_weights(folder)
+    net = build_net(replace(config, decoder=replace(config.decoder, extent="fixed")))
+    load_weights(net, without_judge(tensors), str(folder))
+    return net.eval()
 
 
 def without_judge(tensors: dict[str, Tensor]) -> dict[str, Tensor]:

@@ -40,9 +40,12 @@ def test_terms_are_what_plain_loops_find(table, rng):  # type: ignore[no-untyped
     grid, pairs, border, extents, tint = table
     logits = rng.uniform(-8.0, 8.0, len(grid)).astype(np.float32)
     clicked = np.array([7, 3])
-    terms, features = extents.describe(logits, clicked, 2)
+    terms, features, at_clicks = extents.describe(
+        logits, np.array([7, 3, 7]), 2
+    )  # a voxel counts once
     assert terms.shape == (len(CUTS), EXTENT_TERMS)
     assert np.isfinite(terms).all()
+    assert np.allclose(at_clicks, extents.features[[3, 7]].mean(axis=0))
     for row, own, cut in zip(terms, features, CUTS, strict=True):
         inside = logits > cut
         inside[clicked] = True
@@ -70,7 +73,7 @@ def test_terms_are_what_plain_loops_find(table, rng):  # type: ignore[no-untyped
 def test_a_lost_voxel_is_in_no_candidate_and_a_clicked_one_in_all(table):  # type: ignore[no-untyped-def]
     grid, _, _, extents, _ = table
     logits = np.full(len(grid), LOST, np.float32)
-    terms, features = extents.describe(logits, np.array([5]), 0)
+    terms, features, _ = extents.describe(logits, np.array([5]), 0)
     assert np.allclose(terms[:, 25], 0.0)  # one voxel
     assert np.allclose(features, extents.features[5])
 

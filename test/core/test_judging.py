@@ -149,6 +149,15 @@ def test_training_ends_with_a_judge_and_can_start_from_one(two_boxes, tmp_path, 
     train(path, [f"start_from={checkpoint}"], output=tmp_path / "next")
 
 
+def test_judges_begin_with_weights_of_their_seed(tiny_segmenter):
+    torch.rand(3)  # whatever was drawn before
+    first, other = with_judge(tiny_segmenter.net, 1), with_judge(tiny_segmenter.net, 2)
+    torch.rand(3)
+    again = with_judge(tiny_segmenter.net, 1)
+    assert torch.equal(first.judge.read.weight, again.judge.read.weight)
+    assert not torch.equal(first.judge.read.weight, other.judge.read.weight)
+
+
 def test_a_folder_without_objects_is_refused(judged, tmp_path):
     empty = Scene(
         xyz=np.random.default_rng(0).uniform(size=(200, 3)).astype(np.float32),

@@ -9,6 +9,7 @@ import pytest
 import torch
 
 from clickseg3d_core import Clicks, ClickSegmenter, PointCloud
+from clickseg3d_core.candidates import Candidates
 from clickseg3d_core.clicks import innermost_point
 from clickseg3d_core.data.scene import Scene, load_scene
 from clickseg3d_core.evaluation.single_object import evaluate_scene
@@ -118,6 +119,15 @@ def test_the_shipped_judge_cuts_each_object_elsewhere(shipped, scene, clicks):
     cuts = shipped.judged(encoding, shipped.decoded(encoding, clicks), clicks)
     assert len(cuts) == len(clicks)
     assert np.ptp(cuts) > 0.3
+
+
+def test_the_shipped_judge_reads_features_and_classes(shipped, scene, clicks):
+    encoding = shipped.encode(PointCloud(scene.xyz, scene.rgb))
+    given = Candidates.of(encoding.extents, shipped.decoded(encoding, clicks), clicks)
+    cuts = shipped.net.judge.cuts(given)
+    for name in ("inside", "clicked", "classes"):
+        blind = replace(given, **{name: np.zeros_like(getattr(given, name))})
+        assert np.abs(shipped.net.judge.cuts(blind) - cuts).max() > 0.1
 
 
 def wall_with_picture(color: tuple[float, float, float]) -> tuple[PointCloud, np.ndarray]:
