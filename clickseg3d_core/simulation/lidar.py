@@ -10,6 +10,9 @@ from numpy.typing import NDArray
 from clickseg3d_core.simulation.mesh import FloatArray
 from clickseg3d_core.simulation.raycast import Caster
 
+_WIDEST = 3.0
+"""Metres between two surfaces that a beam mixes at most."""
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Lidar:
@@ -24,6 +27,8 @@ class Lidar:
         near: Shortest range in metres.
         far: Longest range in metres.
         dropout: Probability that a ray has no return.
+        mixed: Probability that a ray at the edge of a thing, where the next ray hits another
+            thing, returns a range between the two, as a beam that is split does.
     """
 
     rings: int = 64
@@ -34,6 +39,7 @@ class Lidar:
     near: float = 1.0
     far: float = 80.0
     dropout: float = 0.05
+    mixed: float = 0.0
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
@@ -91,10 +97,24 @@ def sweep(
     reach = 1.0 - 0.5 * (distance[hit] / lidar.far) ** 2
     chance = reach * np.clip(cosine / 0.02, 0.0, 1.0) * (1.0 - caster.world.dropout(face[hit]))
     hit = hit[rng.random(len(hit)) < chance * (1.0 - lidar.dropout)]
-    noisy = distance[hit] + rng.normal(0.0, lidar.noise, len(hit))
+    noisy = _split(lidar, distance, caster.world.instance[face], rng)[hit] + rng.normal(
+        0.0, lidar.noise, len(hit)
+    )
     return Sweep(
         points=eye + directions[hit] * noisy[:, None],
         clean=eye + directions[hit] * distance[hit, None],
         face=face[hit],
         ring=ring[hit],
     )
+
+
+def _split(
+    lidar: Lidar, distance: FloatArray, instance: NDArray[np.int32], rng: np.random.Generator
+) -> FloatArray:
+    """Ranges, some of those at edges mixed with that of the next ray of the ring."""
+    beside = np.roll(distance.reshape(lidar.rings, -1), 1, axis=1).ravel()
+    other = np.roll(instance.reshape(lidar.rings, -1), 1, axis=1).ravel()
+    near = np.isfinite(distance) & np.isfinite(beside) & (other != instance)
+    gap = np.subtract(beside, distance, out=np.zeros_like(distance), where=near)
+    split = (np.abs(gap) < _WIDEST) & (rng.random(len(distance)) < lidar.mixed)
+    return np.where(split, distance + rng.random(len(distance)) * gap, distance)

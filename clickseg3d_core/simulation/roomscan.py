@@ -236,7 +236,7 @@ def _laser(
     scanner = Lidar(
         rings=int(rng.choice([32, 64, 128, 256])), columns=int(rng.integers(500, 1100)),
         lowest=-steep, highest=steep, noise=rng.uniform(0.002, 0.012), near=0.3, far=30.0,
-        dropout=rng.uniform(0.0, 0.1),
+        dropout=rng.uniform(0.0, 0.1), mixed=rng.uniform(0.0, 0.5),
     )  # fmt: skip
     walk = WalkConfig(views=stations, voxel=rng.uniform(0.015, 0.03), drift=0.0, up=False)
     turns = [

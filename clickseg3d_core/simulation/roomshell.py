@@ -1,8 +1,8 @@
-"""The shell of a room: floor, walls, ceiling; corners cut off, columns, half walls, doorways."""
+"""The shell of a room: floor, walls, ceiling; corners cut off, columns, half walls, openings."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -10,11 +10,20 @@ from clickseg3d_core.simulation import appearance as paint
 from clickseg3d_core.simulation import shapes
 from clickseg3d_core.simulation.fixtures import frame, upright
 from clickseg3d_core.simulation.mesh import FloatArray, Mesh, from_arrays, merge, rotation_z
+from clickseg3d_core.simulation.recesses import (
+    SIDEWAYS,
+    Recess,
+    filling,
+    random_recesses,
+    recessed_wall,
+)
 from clickseg3d_core.simulation.stacking import HeightMap
 from clickseg3d_core.simulation.world import Item, WorldBuilder
 
 Rng = np.random.Generator
 Size = tuple[float, float, float]
+_BROKEN = 0.6
+"""Probability that a room has walls with recesses."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
@@ -29,6 +38,7 @@ class Shell:
         floor: Instance id of the floor.
         doorway: Wall with a doorway to a stub of the next room, and the opening's middle along it
             and its width in metres; None without one.
+        recesses: Of each wall that has some.
     """
 
     builder: WorldBuilder
@@ -37,6 +47,7 @@ class Shell:
     ground: paint.Material
     floor: int
     doorway: tuple[int, float, float] | None
+    recesses: dict[int, list[Recess]] = field(default_factory=dict)
 
 
 def wall_material(rng: Rng) -> paint.Material:
@@ -57,6 +68,8 @@ def build_shell(builder: WorldBuilder, size: Size, rng: Rng) -> Shell:
     builder.add(Item(mesh=_ceiling(size, rng), classes=("ceiling",), materials=(white,)))
     base, first = wall_material(rng), None
     whole = rng.random() < 0.2
+    recesses: dict[int, list[Recess]] = {}
+    broken = rng.random() < _BROKEN
     doorway = None
     if rng.random() < 0.25:
         side, wide = int(rng.integers(4)), float(rng.uniform(0.75, 1.6))
@@ -68,14 +81,31 @@ def build_shell(builder: WorldBuilder, size: Size, rng: Rng) -> Shell:
         mesh = upright(size[side % 2], z, 0.0)
         if opened:
             mesh = _holed(size[side % 2], z, opened[1], opened[2], min(2.1, z - 0.1))
+        elif broken and rng.random() < 0.6:
+            recesses[side] = random_recesses(size[side % 2], z, rng)
+            mesh = recessed_wall(size[side % 2], z, recesses[side])
         place, yaw = wall_place(size, side)
         wall = Item(mesh=mesh, classes=("wall",), materials=(own,))
         used = builder.add(wall, place, yaw, instance=first if whole else None)
         first = used if first is None else first
-    shell = Shell(builder=builder, size=size, skin=base, ground=skin, floor=floor, doorway=doorway)
+        _fill(builder, recesses.get(side, []), place, yaw, rng)
+    shell = Shell(
+        builder=builder, size=size, skin=base, ground=skin, floor=floor, doorway=doorway,
+        recesses=recesses,
+    )  # fmt: skip
     if doorway is not None:
         _next_room(shell, doorway, skin, rng)
     return shell
+
+
+def _fill(
+    builder: WorldBuilder, recesses: list[Recess], place: FloatArray, yaw: float, rng: Rng
+) -> None:
+    for recess in recesses:
+        item = filling(recess, rng)
+        if item is not None:
+            back = np.array([recess.middle, recess.deep, recess.low])
+            builder.add(item, place + rotation_z(yaw) @ back, yaw)
 
 
 def wall_place(size: Size, side: int) -> tuple[FloatArray, float]:
@@ -125,10 +155,10 @@ def _next_room(
     for s in (-1, 1):
         jamb = (
             shapes.panel(thick, high)
-            .turned(_SIDEWAYS)
+            .turned(SIDEWAYS)
             .moved(middle + s * wide / 2, thick / 2, high / 2)
         )
-        cheek = shapes.panel(deep, high + 0.3).turned(_SIDEWAYS)
+        cheek = shapes.panel(deep, high + 0.3).turned(SIDEWAYS)
         walls += [jamb, cheek.moved(middle + s * width / 2, thick + deep / 2, high / 2 + 0.15)]
     material = shell.skin if rng.random() < 0.6 else wall_material(rng)
     for mesh in walls:
@@ -141,15 +171,18 @@ def _next_room(
         shell.builder.add(Item(mesh=ring, classes=("door",), materials=(wood,)), place, yaw)
 
 
-# Turns a panel of the plane z = 0 upright, facing x: its x side goes along y, its y side up.
-_SIDEWAYS = np.array([[0.0, 0.0, 1.0], [1.0, 0.0, 0.0], [0.0, 1.0, 0.0]])
-
-
 def fittings(shell: Shell, floor: HeightMap, walls: dict[int, HeightMap], rng: Rng) -> None:
     """Cut-off corners (L-shaped rooms, alcoves), columns and half walls; they block the floor."""
     x, y, z = shell.size
     if shell.doorway is not None:
-        _block_doorway(shell, floor, walls)
+        side, middle, wide = shell.doorway
+        _keep_way(shell, floor, side, middle, wide)
+        _keep_clear(shell, walls, side, middle, wide, (0.0, 2.3))
+    for side, recesses in shell.recesses.items():
+        for r in recesses:
+            _keep_clear(shell, walls, side, r.middle, r.wide, (r.low, r.high))
+            if r.kind == "door":
+                _keep_way(shell, floor, side, r.middle, r.wide)
     kind = rng.random()
     if kind < 0.22 and min(x, y) > 3.0:
         corner = rng.choice([-1, 1], 2)
@@ -176,18 +209,27 @@ def fittings(shell: Shell, floor: HeightMap, walls: dict[int, HeightMap], rng: R
         _block(shell, floor, spot, size, z if rng.random() < 0.4 else rng.uniform(0.8, 1.3))
 
 
-def _block_doorway(shell: Shell, floor: HeightMap, walls: dict[int, HeightMap]) -> None:
-    """Keep furniture out of the way through a doorway and hung things off the opening."""
-    if shell.doorway is None:
-        return
-    side, middle, wide = shell.doorway
+def _keep_way(shell: Shell, floor: HeightMap, side: int, middle: float, wide: float) -> None:
+    """Keep furniture out of the way through an opening."""
     place, yaw = wall_place(shell.size, side)
     spot = place + rotation_z(yaw) @ np.array([middle, -0.35, 0.0])
     across = np.abs(rotation_z(yaw) @ np.array([wide, 0.7, 0.0]))[:2]
     _raise(floor, spot[:2], across, 0.03)
-    field, half = walls[side], shell.size[side % 2] / 2
-    low, high = (int((middle + half + s * (wide / 2 + 0.1)) / field.cell) for s in (-1, 1))
-    field.height[max(low, 0) : high + 1, : int(2.3 / field.cell)] = 1.0
+
+
+def _keep_clear(
+    shell: Shell,
+    walls: dict[int, HeightMap],
+    side: int,
+    middle: float,
+    wide: float,
+    between: tuple[float, float],
+) -> None:
+    """Keep hung things off an opening, from its foot to its top in metres."""
+    shown, half = walls[side], shell.size[side % 2] / 2
+    left, right = (int((middle + half + s * (wide / 2 + 0.1)) / shown.cell) for s in (-1, 1))
+    low, high = (int(level / shown.cell) for level in between)
+    shown.height[max(left, 0) : right + 1, low : high + 1] = 1.0
 
 
 def _block(

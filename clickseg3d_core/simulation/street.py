@@ -28,7 +28,7 @@ def random_lidar(rng: Rng) -> Lidar:
         return Lidar(
             rings=64, columns=int(rng.integers(1500, 2100)), lowest=-0.433, highest=0.035,
             noise=rng.uniform(0.008, 0.025), near=2.0, far=rng.uniform(60.0, 110.0),
-            dropout=rng.uniform(0.02, 0.2),
+            dropout=rng.uniform(0.02, 0.2), mixed=rng.uniform(0.0, 0.4),
         )  # fmt: skip
     rings = int(rng.choice([16, 32, 40, 64, 128]))
     low, high = {
@@ -38,7 +38,7 @@ def random_lidar(rng: Rng) -> Lidar:
     columns = {16: 1800, 32: 1600, 40: 1600, 64: 1400, 128: 900}[rings]
     return Lidar(
         rings=rings, columns=columns, lowest=low, highest=high, noise=rng.uniform(0.008, 0.03),
-        far=rng.uniform(50.0, 100.0), dropout=rng.uniform(0.0, 0.15),
+        far=rng.uniform(50.0, 100.0), dropout=rng.uniform(0.0, 0.15), mixed=rng.uniform(0.0, 0.4),
     )  # fmt: skip
 
 

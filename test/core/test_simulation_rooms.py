@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from clickseg3d_core.classes import CLASS_IDS
+from clickseg3d_core.simulation import appearance as paint
 from clickseg3d_core.simulation import (
     appliances,
     bathroom,
@@ -22,8 +23,13 @@ from clickseg3d_core.simulation import (
 )
 from clickseg3d_core.simulation.mesh import rotation_z
 from clickseg3d_core.simulation.objects import ObjectSource
+from clickseg3d_core.simulation.raycast import Caster
+from clickseg3d_core.simulation.recesses import filling, random_recesses, recessed_wall
 from clickseg3d_core.simulation.room import build_room
+from clickseg3d_core.simulation.roomshell import build_shell, fittings
 from clickseg3d_core.simulation.roomstock import WALL_THINGS, Maker
+from clickseg3d_core.simulation.stacking import HeightMap
+from clickseg3d_core.simulation.world import Item, WorldBuilder
 
 pytest.importorskip("embreex")
 
@@ -122,3 +128,65 @@ def test_rooms_vary_in_walls_and_hold_every_kind_of_furniture() -> None:
     assert min(walls) <= 4 < max(walls)
     wanted = ("door", "window", "picture", "cabinet", "shelf", "table", "chair", "lamp")
     assert {CLASS_IDS[name] for name in wanted} <= classes
+
+
+def grid_rays(length: float, z: float) -> tuple[np.ndarray, np.ndarray]:
+    """(R, 3) places 1 m before a wall in the plane y = 0, and where they look."""
+    x, up = np.meshgrid(np.linspace(-0.499, 0.499, 90) * length, np.linspace(0.01, z - 0.01, 60))
+    places = np.stack([x.ravel(), np.full(x.size, -1.0), up.ravel()], axis=1)
+    return places, np.tile([0.0, 1.0, 0.0], (x.size, 1))
+
+
+def test_recessed_walls_are_closed_and_step_back_where_they_should() -> None:
+    kinds = set()
+    for seed in range(25):
+        rng = np.random.default_rng(seed)
+        found = random_recesses(4.0, 2.5, rng)
+        kinds |= {recess.kind for recess in found}
+        builder = WorldBuilder()
+        skin = paint.plain(np.ones(3))
+        wall = builder.add(
+            Item(mesh=recessed_wall(4.0, 2.5, found), classes=("wall",), materials=(skin,))
+        )
+        for recess in found:
+            item = filling(recess, rng)
+            if item is not None:
+                builder.add(item, (recess.middle, recess.deep, recess.low))
+        world = builder.build()
+        places, ways = grid_rays(4.0, 2.5)
+        distance, face = Caster(world).cast(places, ways)
+        assert (face >= 0).all()
+        inside = np.zeros(len(places), dtype=bool)
+        for recess in found:
+            own = (np.abs(places[:, 0] - recess.middle) < recess.wide / 2 - 0.02) & (
+                places[:, 2] > recess.low + 0.02
+            )
+            own &= places[:, 2] < recess.high - 0.02
+            is_wall = world.instance[face[own]] == wall
+            assert is_wall.all() if recess.kind == "niche" else not is_wall.any()
+            assert (distance[own] <= 1.0 + recess.deep + 1e-6).all()
+            near = np.abs(places[:, 0] - recess.middle) < recess.wide / 2 + 0.15
+            inside |= (
+                near & (places[:, 2] > recess.low - 0.35) & (places[:, 2] < recess.high + 0.02)
+            )
+        assert np.allclose(distance[~inside], 1.0)
+        assert (world.instance[face[~inside]] == wall).all()
+    assert kinds == {"door", "window", "niche"}
+
+
+def test_rooms_have_recesses_that_nothing_hangs_over() -> None:
+    """What is hung on a wall never covers an opening in it."""
+    rooms = 0
+    for seed in range(40):
+        rng = np.random.default_rng(seed)
+        size = (4.0, 3.5, 2.5)
+        walls = {s: HeightMap.flat((size[s % 2], 2 * size[2]), 0.05) for s in range(4)}
+        shell = build_shell(WorldBuilder(), size, rng)
+        fittings(shell, HeightMap.flat(size[:2], 0.05), walls, rng)
+        rooms += any(shell.recesses.values())
+        for side, found in shell.recesses.items():
+            for recess in found:
+                column = int((recess.middle + size[side % 2] / 2) / 0.05)
+                row = int((recess.low + recess.high) / 2 / 0.05)
+                assert walls[side].height[column, row] > 0.0
+    assert 10 < rooms < 36

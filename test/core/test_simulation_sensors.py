@@ -150,3 +150,23 @@ def test_lidar_rings_lie_at_their_elevations() -> None:
     error = np.linalg.norm(turn.points, axis=1) - np.linalg.norm(turn.clean, axis=1)
     assert 0.018 < error.std() < 0.022
     assert np.unique(turn.ring).tolist() == list(range(16))
+
+
+def test_split_beams_return_ranges_between_two_things() -> None:
+    builder = WorldBuilder()
+    builder.add(solid(shapes.cylinder(6.0, 40.0, 180), "wall"), (0.0, 0.0, -20.0))
+    builder.add(solid(shapes.box(0.5, 0.5, 4.0), "box"), (4.0, 0.0, -2.0))
+    caster = Caster(builder.build())
+    lidar = Lidar(rings=8, columns=720, lowest=-0.05, highest=0.05, noise=0.0, dropout=0.0)
+    ranges = {}
+    for mixed in (0.0, 1.0):
+        turn = sweep(
+            caster, replace(lidar, mixed=mixed), np.eye(3), np.zeros(3), np.random.default_rng(0)
+        )
+        ranges[mixed] = np.linalg.norm(turn.points, axis=1) - np.linalg.norm(turn.clean, axis=1)
+    assert np.allclose(ranges[0.0], 0.0)
+    off = np.flatnonzero(np.abs(ranges[1.0]) > 1e-9)
+    assert len(off) == 2 * 8  # where a ring comes upon the box and where it leaves it
+    assert np.abs(ranges[1.0][off]).max() < 2.4
+    assert (ranges[1.0][off] > 0.0).any()
+    assert (ranges[1.0][off] < 0.0).any()
