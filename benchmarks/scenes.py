@@ -14,6 +14,7 @@ from __future__ import annotations
 import json
 from collections import defaultdict
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
@@ -26,6 +27,7 @@ from rich.table import Table
 
 from clickseg3d_core.classes import CLASS_IDS, CLASS_NAMES
 from clickseg3d_core.commands.script import run_script
+from clickseg3d_core.data.distortion import bent
 from clickseg3d_core.data.scene import Scene, load_scene
 from clickseg3d_core.errors import FileFormatError
 from clickseg3d_core.evaluation.confusion import confusion_lines
@@ -33,6 +35,7 @@ from clickseg3d_core.evaluation.single_object import ObjectRecord, evaluate_scen
 from clickseg3d_core.evaluation.together import evaluate_together
 from clickseg3d_core.model.network import ClickSegmentationNet
 from clickseg3d_core.segmenter import ClickSegmenter
+from clickseg3d_core.voxels import automatic_voxel_size
 
 STUFF = frozenset(CLASS_IDS[name] for name in ("wall", "floor", "ceiling"))
 
@@ -49,6 +52,7 @@ def main(
     clicks: Annotated[int, typer.Option(min=1)] = 3,
     checkpoint: Annotated[Path | None, typer.Option(help="Default: the shipped weights.")] = None,
     color: Annotated[bool, typer.Option(help="Use colors where there are some.")] = True,
+    bend: Annotated[float, typer.Option(help="Bend surfaces by so many voxels at most.")] = 0.0,
     path_cut: Annotated[bool, typer.Option(help="Run the untrained network too.")] = False,
     scenes: Annotated[int | None, typer.Option(help="Only the first so many.")] = None,
     objects: Annotated[int, typer.Option(help="Objects per scene at most.")] = 20,
@@ -73,7 +77,7 @@ def main(
         episodes = [
             (scene, evaluate_scene(segmenter, scene, clicks=clicks, max_objects=objects))
             for path in track(paths, name, transient=True, console=console)
-            for scene in [_read(path, color)]
+            for scene in [_read(path, color, bend, trained.config.target_voxels)]
         ]
         records = [(scene, record) for scene, part in episodes for record in part]
         console.print(_table(f"{name}: {len(paths)} scenes", records, clicks))
@@ -114,12 +118,14 @@ def _together(
     return table
 
 
-def _read(path: Path, color: bool) -> Scene:
+def _read(path: Path, color: bool, bend: float, voxels: int) -> Scene:
     scene = load_scene(path)
-    return scene if color else Scene(
-        xyz=scene.xyz, rgb=None, instance=scene.instance,
-        instance_class=scene.instance_class, meta=scene.meta,
-    )  # fmt: skip
+    xyz = scene.xyz.astype(np.float64)
+    if bend:
+        size = automatic_voxel_size(xyz, target_voxels=voxels)
+        xyz = bent(xyz, size, bend, np.random.default_rng(len(xyz)))
+    rgb = scene.rgb if color else None
+    return replace(scene, xyz=xyz.astype(np.float32), rgb=rgb)
 
 
 def _row(scene: Scene, record: ObjectRecord) -> dict[str, object]:

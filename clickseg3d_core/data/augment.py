@@ -27,6 +27,7 @@ class AugmentConfig:
         thin: Probability of keeping a random fraction of the points only.
         thin_keep: Range of that fraction.
         elastic: Elastic distortions, one after the other: granularity and magnitude in metres.
+        bend: Largest amplitude of bent surfaces, in voxels, see `distortion.bent`; 0 = none.
         jitter: Largest standard deviation of point noise, in voxels.
         paint: Probability that a scene keeps its color and gets patches of other colors, which are
             instances of their own, see `data.painting`.
@@ -50,6 +51,7 @@ class AugmentConfig:
     thin: float = 0.4
     thin_keep: tuple[float, float] = (0.3, 0.9)
     elastic: tuple[tuple[float, float], ...] = ()
+    bend: float = 0.0
     jitter: float = 0.2
     paint: float = 0.0
     patches: int = 5

@@ -1,6 +1,6 @@
-"""Changes that Point Transformer V3 is trained with: elastic distortion, chromatic changes.
+"""Changes of shape and color: bent surfaces, elastic distortion, chromatic changes.
 
-As in the indoor recipes of Pointcept; elastic distortion comes from Choy et al., "4D
+The latter two as in the indoor recipes of Pointcept; elastic distortion comes from Choy et al., "4D
 Spatio-Temporal ConvNets", CVPR 2019.
 """
 
@@ -12,6 +12,50 @@ from scipy.ndimage import map_coordinates, uniform_filter
 
 _MOST_CELLS = 200
 """Cells of the noise grid along an axis at most; a larger scene gets coarser cells."""
+_BENDS = 6
+_BEND_LENGTH = (6.0, 60.0)
+_RANGE_LENGTH = (8.0, 50.0)
+"""Wavelengths in voxels."""
+
+
+def bent(
+    xyz: NDArray[np.float64], voxel_size: float, most: float, rng: np.random.Generator
+) -> NDArray[np.float64]:
+    """Bend flat surfaces as sensors and reconstructions do, softly and by less than a voxel.
+
+    Ranges of a laser are off by some centimetres that depend on range and incidence, so that a
+    wall bulges in rings around the point nearest to the scanner; depth cameras and drifting poses
+    bend it in waves of any direction. Half of the clouds get waves, half of them rings.
+
+    Args:
+        xyz: (N, 3) float64, metres.
+        voxel_size: Metres.
+        most: Amplitude at most, voxels.
+        rng: Draws all of it.
+    """
+    shifted = xyz.copy()
+    if rng.random() < 0.5:
+        way = rng.normal(size=(_BENDS, 3))
+        way /= np.linalg.norm(way, axis=1, keepdims=True)
+        length = _wavelength(_BEND_LENGTH, rng, _BENDS) * voxel_size
+        phase = xyz @ (2.0 * np.pi * way / length[:, None]).T + rng.uniform(0, 2 * np.pi, _BENDS)
+        size = rng.normal(size=(_BENDS, 3)) * rng.uniform(0.0, most) / np.sqrt(_BENDS)
+        shifted += voxel_size * (np.sin(phase) @ size)
+    if rng.random() < 0.5:
+        low, high = np.percentile(xyz, [5.0, 95.0], axis=0)
+        ray = xyz - rng.uniform(low, high)
+        reach = np.linalg.norm(ray, axis=1, keepdims=True)
+        length = float(_wavelength(_RANGE_LENGTH, rng)) * voxel_size
+        wave = np.sin(2.0 * np.pi * reach / length + rng.uniform(0, 2 * np.pi))
+        shifted += voxel_size * rng.uniform(0.0, most) * wave * ray / np.maximum(reach, voxel_size)
+    return shifted
+
+
+def _wavelength(
+    between: tuple[float, float], rng: np.random.Generator, count: int | None = None
+) -> NDArray[np.float64]:
+    low, high = np.log(between)
+    return np.asarray(np.exp(rng.uniform(low, high, size=count)))
 
 
 def elastic_distortion(

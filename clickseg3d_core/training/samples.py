@@ -14,6 +14,7 @@ from torch.utils.data import Dataset
 
 from clickseg3d_core.classes import CLASS_NAMES
 from clickseg3d_core.data.augment import augment
+from clickseg3d_core.data.distortion import bent
 from clickseg3d_core.data.scene import Scene, load_scene
 from clickseg3d_core.edges import Edges, describe_edges
 from clickseg3d_core.errors import ConfigError
@@ -141,6 +142,8 @@ def make_sample(
     xyz = scene.xyz.astype(np.float64)
     size = config.voxel_size or automatic_voxel_size(xyz, target_voxels=target_voxels)
     size *= rng.uniform(*config.voxel_range)
+    if config.augment.bend:
+        xyz = bent(xyz, size, config.augment.bend, rng)
     xyz = xyz + rng.normal(0, rng.uniform(0, config.augment.jitter) * size, size=xyz.shape)
     floor = floor_height(xyz[:, 2])
     keep = _crop(xyz, scene.instance, size, config.max_voxels, rng)

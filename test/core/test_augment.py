@@ -8,7 +8,7 @@ from test_training import boxes_scene
 
 from clickseg3d_core import ConfigError
 from clickseg3d_core.data.augment import AugmentConfig, augment
-from clickseg3d_core.data.distortion import auto_contrast, elastic_distortion
+from clickseg3d_core.data.distortion import auto_contrast, bent, elastic_distortion
 
 
 def test_augmentation_keeps_labels_with_points_and_can_drop_color(two_boxes, rng):
@@ -87,3 +87,47 @@ def test_chromatic_changes_are_switches(two_boxes, rng):
 def test_impossible_augmentation_raises_config_error(changes, message):
     with pytest.raises(ConfigError, match=message):
         AugmentConfig(**changes)
+
+
+def flat_wall():
+    """20 cells of 5 cm on a side, seen head on."""
+    across, up = np.meshgrid(np.arange(0, 4, 0.05), np.arange(0, 3, 0.05), indexing="ij")
+    return np.stack([across, np.full_like(across, 2.0), up], axis=-1)
+
+
+def test_bent_walls_move_softly_and_by_less_than_asked_for():
+    wall = flat_wall()
+    moves = [
+        bent(wall.reshape(-1, 3), 0.05, 0.6, np.random.default_rng(seed)).reshape(wall.shape) - wall
+        for seed in range(40)
+    ]
+    still = np.mean([not move.any() for move in moves])
+    assert 0.05 < still < 0.5  # neither waves nor rings
+    off = np.array([move[..., 1] for move in moves if move.any()])
+    assert 0.003 < off.std() < 0.03
+    assert (
+        np.abs(np.diff(off, axis=1)).mean()
+        < 0.5 * np.abs(off - off.mean(axis=(1, 2))[:, None, None]).mean()
+    )
+    assert max(np.linalg.norm(move, axis=-1).mean() for move in moves) < 2 * 0.6 * 0.05
+
+
+def test_bends_grow_with_voxels_and_are_drawn_from_the_generator():
+    wall = flat_wall().reshape(-1, 3)
+    fine, coarse = (bent(wall * s, 0.05 * s, 0.6, np.random.default_rng(2)) for s in (1.0, 10.0))
+    assert np.abs(fine - wall).max() > 0.0
+    assert np.allclose(coarse, 10.0 * fine)
+    assert np.array_equal(bent(wall, 0.05, 0.0, np.random.default_rng(2)), wall)
+
+
+def test_rings_bulge_around_one_point():
+    """Where only ranges are off, points move along the rays from one place."""
+    wall = flat_wall().reshape(-1, 3)
+    draws = {seed: np.random.default_rng(seed).random(2) for seed in range(60)}
+    seed = next(s for s, (waves, rings) in draws.items() if waves >= 0.5 and rings < 0.5)
+    move = bent(wall, 0.05, 0.6, np.random.default_rng(seed)) - wall
+    rng = np.random.default_rng(seed)
+    rng.random(2)
+    ray = wall - rng.uniform(*np.percentile(wall, [5.0, 95.0], axis=0))
+    assert np.abs(move).max() > 0.0
+    assert np.allclose(np.cross(move, ray), 0.0, atol=1e-9)
