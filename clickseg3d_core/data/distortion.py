@@ -45,8 +45,8 @@ def bent(
         low, high = np.percentile(xyz, [5.0, 95.0], axis=0)
         ray = xyz - rng.uniform(low, high)
         reach = np.linalg.norm(ray, axis=1, keepdims=True)
-        length = float(_wavelength(_RANGE_LENGTH, rng)) * voxel_size
-        wave = np.sin(2.0 * np.pi * reach / length + rng.uniform(0, 2 * np.pi))
+        wavelength = float(_wavelength(_RANGE_LENGTH, rng)) * voxel_size
+        wave = np.sin(2.0 * np.pi * reach / wavelength + rng.uniform(0, 2 * np.pi))
         shifted += voxel_size * rng.uniform(0.0, most) * wave * ray / np.maximum(reach, voxel_size)
     return shifted
 

@@ -16,6 +16,9 @@ SHARPNESS = 6.0
 
 JUDGED_TERMS = 4 * EXTENT_TERMS
 
+MEMBERS = 4
+"""Judges in the panel: two that differ by chance alone choose differently."""
+
 _SEEN, _HIDDEN = 24, 96
 _FARTHEST = 5.0
 """Standard deviations at which a term is clipped."""
@@ -26,48 +29,57 @@ class ExtentJudge(nn.Module):
 
     What the network has seen in the voxels of a candidate and at the clicks, and what the clicks
     say of the class, stands beside the terms of `extent`; a convolution over the candidates, in
-    order of size, lets each see the next ones.
+    order of size, lets each see the next ones. It is a panel of J members that share nothing, as
+    groups of each layer, and whose logits are averaged.
 
     Args:
         channels: C of the voxels' features.
         classes: N_c; 0 without a class head.
         dropout: In training.
+        members: J.
     """
 
     mean: Tensor
     scale: Tensor
 
-    def __init__(self, channels: int, classes: int, dropout: float = 0.2) -> None:
+    def __init__(
+        self, channels: int, classes: int, dropout: float = 0.2, members: int = MEMBERS
+    ) -> None:
         super().__init__()
+        self.members = members
         self.register_buffer("mean", torch.zeros(JUDGED_TERMS))
         self.register_buffer("scale", torch.ones(JUDGED_TERMS))
-        self.see: nn.Module = nn.Linear(channels, _SEEN)
+        seen, hidden = members * _SEEN, members * _HIDDEN
+        self.see: nn.Module = nn.Linear(channels, seen)
         """Linear, so that voxels may be seen before they are summed or after."""
-        self.name = nn.Linear(classes, _SEEN) if classes else None
+        self.name = nn.Linear(classes, seen) if classes else None
         self.drop = nn.Dropout(dropout)
         self.drop_features = nn.Dropout(dropout / 2.0)
-        self.read = nn.Linear(JUDGED_TERMS + (3 if classes else 2) * _SEEN, _HIDDEN)
-        self.neighbors = nn.Conv1d(_HIDDEN, _HIDDEN, 3, padding=1)
-        self.think = nn.Linear(_HIDDEN, _HIDDEN)
-        self.say = nn.Linear(_HIDDEN, 1)
+        known = members * (JUDGED_TERMS + (3 if classes else 2) * _SEEN)
+        self.read = nn.Conv1d(known, hidden, 1, groups=members)
+        self.neighbors = nn.Conv1d(hidden, hidden, 3, padding=1, groups=members)
+        self.think = nn.Conv1d(hidden, hidden, 1, groups=members)
+        self.say = nn.Conv1d(hidden, members, 1, groups=members)
 
     def forward(self, terms: Tensor, inside: Tensor, clicked: Tensor, classes: Tensor) -> Tensor:
-        """What is seen of O objects' candidates -> (O, T) logits of their IoU.
+        """What is seen of O objects' candidates -> (O, J, T) logits of their IoU, by each member.
 
         Args:
             terms: (O, T, EXTENT_TERMS).
-            inside: (O, T, _SEEN), from `see`, means over the candidates' voxels.
-            clicked: (O, _SEEN), from `see`, means over the clicked voxels.
+            inside: (O, T, J * _SEEN), from `see`, means over the candidates' voxels.
+            clicked: (O, J * _SEEN), from `see`, means over the clicked voxels.
             classes: (O, N_c) probabilities.
         """
         normal = ((compared(terms) - self.mean) / self.scale).clamp(-_FARTHEST, _FARTHEST)
         alike = [clicked] if self.name is None else [clicked, self.name(classes)]
         spread = [x[:, None].expand(-1, terms.shape[1], -1) for x in alike]
-        hidden = functional.gelu(self.read(torch.cat([self.drop(normal), inside, *spread], dim=2)))
-        beside = self.neighbors(hidden.transpose(1, 2)).transpose(1, 2)
-        hidden = hidden + functional.gelu(beside)
+        own = [x.unflatten(2, (self.members, _SEEN)) for x in (inside, *spread)]
+        shared = self.drop(normal[:, :, None].expand(-1, -1, self.members, -1))
+        known = torch.cat([shared, *own], dim=3).flatten(2).transpose(1, 2)
+        hidden = functional.gelu(self.read(known))
+        hidden = hidden + functional.gelu(self.neighbors(hidden))
         hidden = hidden + functional.gelu(self.think(self.drop(hidden)))
-        logits: Tensor = self.say(hidden)[..., 0]
+        logits: Tensor = self.say(hidden)
         return logits
 
     def learning(self, terms: Tensor, inside: Tensor, clicked: Tensor, classes: Tensor) -> Tensor:
@@ -87,7 +99,8 @@ class ExtentJudge(nn.Module):
             (O,) mask logits.
         """
         device = self.mean.device
-        share = (SHARPNESS * self(*candidates.tensors(device))).softmax(dim=1)
+        logits = self(*candidates.tensors(device)).mean(dim=1)
+        share = (SHARPNESS * logits).softmax(dim=1)
         found: NDArray[np.float32] = (share @ torch.tensor(CUTS, device=device)).cpu().numpy()
         return found
 

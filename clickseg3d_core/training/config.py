@@ -24,6 +24,7 @@ class JudgeConfig:
         go_on: Probability of each further click.
         beside: Probability that a first click is not the innermost point but any of the object.
         without_color: Probability that a scene is shown without colors.
+        bend: Largest amplitude of bent surfaces, in voxels, see `data.distortion.bent`.
         epochs: Rounds through the examples.
         seed: Of all of it.
     """
@@ -34,6 +35,7 @@ class JudgeConfig:
     go_on: float = 0.5
     beside: float = 0.35
     without_color: float = 0.3
+    bend: float = 0.6
     epochs: int = 16
     seed: int = 0
 

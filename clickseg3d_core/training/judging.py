@@ -18,6 +18,7 @@ from torch.nn import functional
 from clickseg3d_core.candidates import Candidates
 from clickseg3d_core.checkpoint import read_record, save_checkpoint
 from clickseg3d_core.clicks import innermost_point, next_click
+from clickseg3d_core.data.distortion import bent
 from clickseg3d_core.data.scene import Scene, load_scene
 from clickseg3d_core.errors import ConfigError
 from clickseg3d_core.evaluation.single_object import large_instances, seen_points
@@ -29,6 +30,7 @@ from clickseg3d_core.training.config import JudgeConfig
 from clickseg3d_core.training.samples import scene_files
 from clickseg3d_core.training.start import unjudged_net
 from clickseg3d_core.types import BACKGROUND_ID, Clicks, PointCloud
+from clickseg3d_core.voxels import automatic_voxel_size
 
 _MIN_POINTS = 30
 _LARGEST_BATCH = 64
@@ -159,6 +161,9 @@ def scene_examples(segmenter: ClickSegmenter, scene: Scene, config: JudgeConfig)
     """
     rng = np.random.default_rng([config.seed, len(scene.xyz), int(scene.instance.sum())])
     xyz = scene.xyz.astype(np.float64)
+    if config.bend:
+        size = automatic_voxel_size(xyz, target_voxels=segmenter.config.target_voxels)
+        xyz = bent(xyz, size, config.bend, rng)
     rgb = None if rng.random() < config.without_color else scene.rgb
     encoding = segmenter.encode(PointCloud(xyz, rgb), up=scene.up)
     ids = rng.permutation(large_instances(scene, _MIN_POINTS))[: config.objects]
@@ -258,8 +263,8 @@ def collect(
 def fit(judge: ExtentJudge, examples: Examples, config: JudgeConfig) -> float:
     """Train a judge in place.
 
-    The loss is the cross-entropy of each candidate's IoU and the IoU that is missed by choosing as
-    the judge would, softly.
+    The loss of each member is the cross-entropy of each candidate's IoU and the IoU that is missed
+    by choosing as it would, softly.
 
     Returns:
         Mean IoU that the choice loses against the best candidates, on the examples.
@@ -280,19 +285,22 @@ def fit(judge: ExtentJudge, examples: Examples, config: JudgeConfig) -> float:
         for _ in range(steps):
             rows = torch.randint(len(ious), (size,), generator=generator)
             logits = judge.learning(*(values[rows] for values in given))
-            loss = functional.binary_cross_entropy_with_logits(logits, ious[rows])
-            torch.autograd.backward(loss + _REGRET * _regret(logits, ious[rows]))
+            wanted = ious[rows][:, None].expand_as(logits)
+            loss = functional.binary_cross_entropy_with_logits(logits, wanted)
+            loss = loss + _REGRET * _regret(logits, wanted)
+            torch.autograd.backward(judge.members * loss)  # as if each learned alone
             optimizer.step()
             optimizer.zero_grad(set_to_none=True)
             schedule.step()
     judge.eval()
     with torch.no_grad():
-        return float(_regret(judge.learning(*given), ious))
+        return float(_regret(judge.learning(*given).mean(dim=1), ious))
 
 
 def _regret(logits: Tensor, ious: Tensor) -> Tensor:
-    missed = ious.amax(dim=1, keepdim=True) - ious
-    regret: Tensor = ((SHARPNESS * logits).softmax(dim=1) * missed).sum(dim=1).mean()
+    """Mean over (..., T) candidates and what comes before them."""
+    missed = ious.amax(dim=-1, keepdim=True) - ious
+    regret: Tensor = ((SHARPNESS * logits).softmax(dim=-1) * missed).sum(dim=-1).mean()
     return regret
 
 
