@@ -152,3 +152,30 @@ def test_training_scans_stand_up_unless_they_are_known_to(tiny_config, rng, two_
     sample = make_sample(scene, config, tiny_config.inputs, 4000, rng)
     floor = sample.centers[sample.instance == 1][:, 2]
     assert bool(np.ptp(floor) < 3.0) is (frame == "camera")
+
+
+def test_training_scans_are_bent_only_if_asked_for(tiny_config):
+    """A flat floor stays flat, or waves by less than a voxel."""
+    xyz = np.random.default_rng(0).uniform((0, 0, 0), (3, 3, 0), (30000, 3))
+    scene = Scene(
+        xyz=xyz.astype(np.float32),
+        rgb=None,
+        instance=np.ones(len(xyz), np.int32),
+        instance_class=np.array([-1, 0], np.int16),
+        meta={"frame": "world"},
+    )
+    here = Path()
+    heights = {}
+    for bend in (0.0, 0.6):
+        still = AugmentConfig(
+            tumble=0.0, tilt_degrees=0.0, thin=0.0, scale=(1.0, 1.0), jitter=0.0, bend=bend
+        )
+        config = TrainConfig(model=here, scenes=here, output=here, voxel_size=0.05, augment=still)
+        heights[bend] = [
+            make_sample(scene, config, tiny_config.inputs, 4000, np.random.default_rng(seed))
+            .centers[:, 2]
+            .std()
+            for seed in range(6)
+        ]
+    assert max(heights[0.0]) < 0.01
+    assert 0.05 < max(heights[0.6]) < 1.0

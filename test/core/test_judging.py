@@ -1,6 +1,7 @@
 """Fitting the judge of extents, alone and at the end of a training."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +15,7 @@ from clickseg3d_core.candidates import Candidates
 from clickseg3d_core.checkpoint import save_checkpoint
 from clickseg3d_core.data.scene import Scene, save_scene
 from clickseg3d_core.extent import CUTS, EXTENT_TERMS
-from clickseg3d_core.model.judge import ExtentJudge
+from clickseg3d_core.model.judge import SHARPNESS, ExtentJudge
 from clickseg3d_core.training.config import JudgeConfig
 from clickseg3d_core.training.judging import (
     Examples,
@@ -95,6 +96,31 @@ def test_a_judge_reads_features_classes_and_the_next_candidates(rng, what):
     assert missed < 0.4 * missed_by_chance(others)
 
 
+def test_members_of_the_panel_share_nothing_and_count_alike(rng):
+    given = random_candidates(rng, 6, channels=4, classes=3)
+    tensors = given.tensors(torch.device("cpu"))
+    judge = ExtentJudge(4, 3, members=3).eval()
+    before = judge.learning(*tensors)
+    assert before.shape == (6, 3, len(CUTS))
+    assert not torch.allclose(before[:, 0], before[:, 1])
+    with torch.no_grad():
+        for name, parameter in judge.named_parameters():
+            own = parameter[len(parameter) // 3 : 2 * len(parameter) // 3]  # of the second member
+            own += 0.1 * torch.rand_like(own)
+            after = judge.learning(*tensors)
+            assert torch.equal(after[:, [0, 2]], before[:, [0, 2]]), name
+            assert not torch.equal(after[:, 1], before[:, 1]), name
+    seen = replace(
+        given,
+        inside=given.inside @ judge.see.weight.detach().numpy().T,
+        clicked=given.clicked @ judge.see.weight.detach().numpy().T,
+    )
+    judge.see.bias.data.zero_()
+    mean = judge.learning(*tensors).mean(dim=1)
+    share = (SHARPNESS * mean).softmax(dim=1)
+    assert np.allclose(judge.cuts(seen), (share @ torch.tensor(CUTS)).detach(), atol=1e-4)
+
+
 def test_features_seen_before_or_after_the_mean_are_the_same(judged, two_boxes, rng):
     """Fitting sees means of features, answering takes means of what is seen."""
     seeing = ClickSegmenter(with_judge(judged.net), {}, torch.device("cpu"))
@@ -128,6 +154,17 @@ def test_examples_hold_the_iou_of_each_candidate(judged, two_boxes):
     assert found.ious.max(axis=1).min() > 0.5  # two boxes and a floor are easy for some cut
     size = np.exp(found.candidates.terms[:, :, 25])
     assert (np.diff(size, axis=1) <= 1e-3).all()  # nested
+
+
+def test_examples_of_bent_scans_are_others(judged, two_boxes):
+    scene = boxes_scene(two_boxes)
+    terms = {}
+    for bend in (0.0, 0.6):
+        config = JudgeConfig(clicks=1, seed=2, bend=bend)
+        found, again = (Examples.joined(scene_examples(judged, scene, config)) for _ in range(2))
+        terms[bend] = found.candidates.terms
+        assert np.array_equal(terms[bend], again.candidates.terms)
+    assert terms[0.0].shape != terms[0.6].shape or not np.allclose(terms[0.0], terms[0.6])
 
 
 def test_examples_do_not_depend_on_the_number_of_workers(judged, two_boxes, tmp_path):
