@@ -50,12 +50,15 @@ class Sweep:
         points: (N, 3) float64, metres, world frame, with range noise.
         clean: (N, 3) float64, metres, world frame, on the surface.
         face: (N,) int64, world face hit.
+        instance: (N,) int32, world instance hit; 0, unlabelled, where a split beam came back from
+            between two things.
         ring: (N,) int64, laser number, 0 is the lowest.
     """
 
     points: FloatArray
     clean: FloatArray
     face: NDArray[np.int64]
+    instance: NDArray[np.int32]
     ring: NDArray[np.int64]
 
 
@@ -97,13 +100,14 @@ def sweep(
     reach = 1.0 - 0.5 * (distance[hit] / lidar.far) ** 2
     chance = reach * np.clip(cosine / 0.02, 0.0, 1.0) * (1.0 - caster.world.dropout(face[hit]))
     hit = hit[rng.random(len(hit)) < chance * (1.0 - lidar.dropout)]
-    noisy = _split(lidar, distance, caster.world.instance[face], rng)[hit] + rng.normal(
-        0.0, lidar.noise, len(hit)
-    )
+    instance = caster.world.instance[face]
+    shown = _split(lidar, distance, instance, rng)[hit]
+    noisy = shown + rng.normal(0.0, lidar.noise, len(hit))
     return Sweep(
         points=eye + directions[hit] * noisy[:, None],
         clean=eye + directions[hit] * distance[hit, None],
         face=face[hit],
+        instance=np.where(shown == distance[hit], instance[hit], 0).astype(np.int32),
         ring=ring[hit],
     )
 

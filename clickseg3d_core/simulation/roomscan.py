@@ -246,7 +246,7 @@ def _laser(
     points = np.concatenate([t.points for t in turns])
     clean = np.concatenate([t.clean for t in turns])
     face = np.concatenate([t.face for t in turns])
-    instance = caster.world.instance[face]
+    instance = np.concatenate([t.instance for t in turns])
     if stations == 1:
         return points, clean, face, instance, 1
     merged, rows = merge_voxels(points, instance, walk.voxel)

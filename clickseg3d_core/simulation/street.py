@@ -82,7 +82,7 @@ def scan_street(world: World, plan: StreetPlan, relief: Relief, rng: Rng) -> Sce
     sweeps = [sweep(caster, lidar, turn, eye, rng) for turn, eye in poses]
     drift = abs(rng.normal(0.0, 0.02)) if not single else 0.0
     points, clean, face = _joined(sweeps, drift, rng)
-    instance = world.instance[face]
+    instance = np.concatenate([s.instance for s in sweeps])
     if not single:
         points, rows = merge_voxels(points, instance, rng.uniform(0.05, 0.1))
         clean, face, instance = clean[rows], face[rows], instance[rows]

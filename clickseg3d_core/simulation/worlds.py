@@ -170,7 +170,7 @@ def _street_scan(world: World, center: FloatArray, rng: Rng) -> Scan | None:
     points = np.concatenate([t.points for t in turns])
     clean = np.concatenate([t.clean for t in turns])
     face = np.concatenate([t.face for t in turns])
-    instance = world.instance[face]
+    instance = np.concatenate([t.instance for t in turns])
     if len(turns) == 1:
         return points, clean, face, instance
     merged, rows = merge_voxels(points, instance, 0.06)

@@ -164,6 +164,9 @@ def test_split_beams_return_ranges_between_two_things() -> None:
             caster, replace(lidar, mixed=mixed), np.eye(3), np.zeros(3), np.random.default_rng(0)
         )
         ranges[mixed] = np.linalg.norm(turn.points, axis=1) - np.linalg.norm(turn.clean, axis=1)
+        split = np.abs(ranges[mixed]) > 1e-9
+        assert np.array_equal(turn.instance == 0, split)
+        assert np.array_equal(turn.instance[~split], caster.world.instance[turn.face[~split]])
     assert np.allclose(ranges[0.0], 0.0)
     off = np.flatnonzero(np.abs(ranges[1.0]) > 1e-9)
     assert len(off) == 2 * 8  # where a ring comes upon the box and where it leaves it
