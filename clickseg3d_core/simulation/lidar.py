@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -60,6 +61,13 @@ class Sweep:
     face: NDArray[np.int64]
     instance: NDArray[np.int32]
     ring: NDArray[np.int64]
+
+    @classmethod
+    def joined(cls, sweeps: Sequence[Sweep]) -> Sweep:
+        """Several turns as one."""
+        parts = [(s.points, s.clean, s.face, s.instance, s.ring) for s in sweeps]
+        points, clean, face, instance, ring = (np.concatenate(p) for p in zip(*parts, strict=True))
+        return cls(points=points, clean=clean, face=face, instance=instance, ring=ring)
 
 
 def ring_directions(lidar: Lidar) -> FloatArray:

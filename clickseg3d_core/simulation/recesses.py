@@ -67,21 +67,28 @@ def random_recesses(length: float, z: float, rng: Rng) -> list[Recess]:
     return sorted(found, key=lambda recess: recess.middle)
 
 
-def recessed_wall(length: float, z: float, recesses: list[Recess]) -> Mesh:
-    """A wall in the plane y = 0 around its recesses, with their sides; recesses go to +y."""
-    edges = [-length / 2, *(x for r in recesses for x in _ends(r)), length / 2]
+def pierced_wall(length: float, z: float, openings: list[Recess]) -> list[Mesh]:
+    """Panels in the plane y = 0 around openings from left to right; their depth is not read."""
+    edges = [-length / 2, *(x for r in openings for x in _ends(r)), length / 2]
     parts = [
         upright(right - left, z, 0.0).moved((left + right) / 2, 0, 0)
         for left, right in zip(edges[::2], edges[1::2], strict=True)
     ]
-    for r in recesses:
+    for r in openings:
         parts.append(upright(r.wide, z - r.high, 0.0).moved(r.middle, 0, r.high))
         if r.low > 0.0:
             parts.append(upright(r.wide, r.low, 0.0).moved(r.middle, 0, 0))
-            parts.append(shapes.panel(r.wide, r.deep).moved(r.middle, r.deep / 2, r.low))
-        parts.append(shapes.panel(r.wide, r.deep).moved(r.middle, r.deep / 2, r.high))
+    return parts
+
+
+def recessed_wall(length: float, z: float, recesses: list[Recess]) -> Mesh:
+    """A wall in the plane y = 0 with the sides of its recesses, which go to +y."""
+    parts = pierced_wall(length, z, recesses)
+    for r in recesses:
         tall = r.high - r.low
+        level = shapes.panel(r.wide, r.deep).moved(r.middle, r.deep / 2, 0)
         side = shapes.panel(r.deep, tall).turned(SIDEWAYS)
+        parts += [level.moved(0, 0, edge) for edge in (r.low, r.high) if edge > 0.0]
         parts += [side.moved(x, r.deep / 2, r.low + tall / 2) for x in _ends(r)]
         if r.kind == "niche":
             parts.append(upright(r.wide, tall, r.deep).moved(r.middle, 0, r.low))

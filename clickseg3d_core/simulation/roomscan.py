@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from clickseg3d_core.classes import CLASS_IDS
 from clickseg3d_core.data.scene import Scene
 from clickseg3d_core.simulation.library import MeshLibrary
-from clickseg3d_core.simulation.lidar import Lidar, sweep
+from clickseg3d_core.simulation.lidar import Lidar, Sweep, sweep
 from clickseg3d_core.simulation.light import random_light, shade
 from clickseg3d_core.simulation.mesh import FloatArray, rotation_x, rotation_y, rotation_z
 from clickseg3d_core.simulation.objects import ObjectSource
@@ -243,10 +243,8 @@ def _laser(
         sweep(caster, scanner, rotation_z(rng.uniform(0.0, 6.28)), pose[:3, 3], rng)
         for pose in walk_poses(plan, floor, walk, rng)
     ]
-    points = np.concatenate([t.points for t in turns])
-    clean = np.concatenate([t.clean for t in turns])
-    face = np.concatenate([t.face for t in turns])
-    instance = np.concatenate([t.instance for t in turns])
+    one = Sweep.joined(turns)
+    points, clean, face, instance = one.points, one.clean, one.face, one.instance
     if stations == 1:
         return points, clean, face, instance, 1
     merged, rows = merge_voxels(points, instance, walk.voxel)

@@ -14,6 +14,7 @@ from clickseg3d_core.simulation.recesses import (
     SIDEWAYS,
     Recess,
     filling,
+    pierced_wall,
     random_recesses,
     recessed_wall,
 )
@@ -80,7 +81,11 @@ def build_shell(builder: WorldBuilder, size: Size, rng: Rng) -> Shell:
         opened = doorway if doorway is not None and doorway[0] == side else None
         mesh = upright(size[side % 2], z, 0.0)
         if opened:
-            mesh = _holed(size[side % 2], z, opened[1], opened[2], min(2.1, z - 0.1))
+            gap = Recess(
+                middle=opened[1], wide=opened[2], low=0.0, high=min(2.1, z - 0.1), deep=0.0,
+                kind="door",
+            )  # fmt: skip
+            mesh = merge(pierced_wall(size[side % 2], z, [gap]))
         elif broken and rng.random() < 0.6:
             recesses[side] = random_recesses(size[side % 2], z, rng)
             mesh = recessed_wall(size[side % 2], z, recesses[side])
@@ -123,18 +128,6 @@ def _ceiling(size: Size, rng: Rng) -> Mesh:
     line = [[-x / 2, z], [start, z], [x / 2, low]]
     corners = [[a, s * y / 2, b] for a, b in line for s in (-1, 1)]
     return from_arrays(corners, shapes.grid_faces(3, 2))
-
-
-def _holed(length: float, z: float, middle: float, wide: float, high: float) -> Mesh:
-    """An upright wall with a doorway."""
-    left, right = middle - wide / 2 + length / 2, length / 2 - middle - wide / 2
-    return merge(
-        [
-            upright(left, z, 0.0).moved((left - length) / 2, 0, 0),
-            upright(right, z, 0.0).moved((length - right) / 2, 0, 0),
-            upright(wide, z - high, 0.0).moved(middle, 0, high),
-        ]
-    )
 
 
 def _next_room(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial import cKDTree
@@ -81,8 +83,11 @@ def scan_street(world: World, plan: StreetPlan, relief: Relief, rng: Rng) -> Sce
     poses = drive(plan, relief, count, rng)
     sweeps = [sweep(caster, lidar, turn, eye, rng) for turn, eye in poses]
     drift = abs(rng.normal(0.0, 0.02)) if not single else 0.0
-    points, clean, face = _joined(sweeps, drift, rng)
-    instance = np.concatenate([s.instance for s in sweeps])
+    slips = rng.normal(0.0, drift, (len(sweeps), 3))  # each sweep is off as a whole
+    turns = Sweep.joined(
+        [replace(s, points=s.points + slip) for s, slip in zip(sweeps, slips, strict=True)]
+    )
+    points, clean, face, instance = turns.points, turns.clean, turns.face, turns.instance
     if not single:
         points, rows = merge_voxels(points, instance, rng.uniform(0.05, 0.1))
         clean, face, instance = clean[rows], face[rows], instance[rows]
@@ -127,15 +132,3 @@ def _projected(
     sky = rng.uniform(170, 255, 3)
     color[skyward] = (0.35 * color[skyward] + 0.65 * sky).astype(np.uint8)
     return color
-
-
-def _joined(
-    sweeps: list[Sweep], drift: float, rng: Rng
-) -> tuple[FloatArray, FloatArray, NDArray[np.int64]]:
-    """All points, each sweep off by a slip of `drift` metres; surface points and faces."""
-    slips = rng.normal(0.0, drift, (len(sweeps), 3))
-    return (
-        np.concatenate([s.points + slip for s, slip in zip(sweeps, slips, strict=True)]),
-        np.concatenate([s.clean for s in sweeps]),
-        np.concatenate([s.face for s in sweeps]),
-    )

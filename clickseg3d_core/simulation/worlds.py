@@ -15,7 +15,7 @@ from clickseg3d_core.data.scene import Scene
 from clickseg3d_core.errors import ConfigError, FileFormatError
 from clickseg3d_core.simulation.class_map import our_class
 from clickseg3d_core.simulation.library import MeshLibrary, load_library
-from clickseg3d_core.simulation.lidar import sweep
+from clickseg3d_core.simulation.lidar import Sweep, sweep
 from clickseg3d_core.simulation.light import random_light, shade
 from clickseg3d_core.simulation.mesh import FloatArray, rotation_z
 from clickseg3d_core.simulation.raycast import Caster
@@ -167,10 +167,8 @@ def _street_scan(world: World, center: FloatArray, rng: Rng) -> Scan | None:
     ]
     if not turns:
         return None
-    points = np.concatenate([t.points for t in turns])
-    clean = np.concatenate([t.clean for t in turns])
-    face = np.concatenate([t.face for t in turns])
-    instance = np.concatenate([t.instance for t in turns])
+    one = Sweep.joined(turns)
+    points, clean, face, instance = one.points, one.clean, one.face, one.instance
     if len(turns) == 1:
         return points, clean, face, instance
     merged, rows = merge_voxels(points, instance, 0.06)

@@ -7,7 +7,7 @@ import inspect
 import numpy as np
 import pytest
 
-from clickseg3d_core.classes import CLASS_IDS
+from clickseg3d_core.classes import CLASS_IDS, CLASS_NAMES
 from clickseg3d_core.simulation import appearance as paint
 from clickseg3d_core.simulation import (
     appliances,
@@ -26,7 +26,7 @@ from clickseg3d_core.simulation.objects import ObjectSource
 from clickseg3d_core.simulation.raycast import Caster
 from clickseg3d_core.simulation.recesses import filling, random_recesses, recessed_wall
 from clickseg3d_core.simulation.room import build_room
-from clickseg3d_core.simulation.roomshell import build_shell, fittings
+from clickseg3d_core.simulation.roomshell import build_shell, fittings, wall_place
 from clickseg3d_core.simulation.roomstock import WALL_THINGS, Maker
 from clickseg3d_core.simulation.stacking import HeightMap
 from clickseg3d_core.simulation.world import Item, WorldBuilder
@@ -174,19 +174,32 @@ def test_recessed_walls_are_closed_and_step_back_where_they_should() -> None:
     assert kinds == {"door", "window", "niche"}
 
 
-def test_rooms_have_recesses_that_nothing_hangs_over() -> None:
-    """What is hung on a wall never covers an opening in it."""
+def test_rooms_have_recesses_filled_and_kept_free() -> None:
+    """Doors and windows stand in them; nothing hangs over them or blocks the way."""
     rooms = 0
     for seed in range(40):
         rng = np.random.default_rng(seed)
         size = (4.0, 3.5, 2.5)
         walls = {s: HeightMap.flat((size[s % 2], 2 * size[2]), 0.05) for s in range(4)}
+        floor = HeightMap.flat(size[:2], 0.05)
         shell = build_shell(WorldBuilder(), size, rng)
-        fittings(shell, HeightMap.flat(size[:2], 0.05), walls, rng)
-        rooms += any(shell.recesses.values())
-        for side, found in shell.recesses.items():
-            for recess in found:
-                column = int((recess.middle + size[side % 2] / 2) / 0.05)
-                row = int((recess.low + recess.high) / 2 / 0.05)
-                assert walls[side].height[column, row] > 0.0
+        world = shell.builder.build()
+        fittings(shell, floor, walls, rng)
+        found = [(side, r) for side, recesses in shell.recesses.items() for r in recesses]
+        rooms += bool(found)
+        for side, recess in found:
+            column = int((recess.middle + size[side % 2] / 2) / 0.05)
+            row = int((recess.low + recess.high) / 2 / 0.05)
+            assert walls[side].height[column, row] > 0.0
+            foot, yaw = wall_place(size, side)
+            turn = rotation_z(yaw)
+            eye = foot + turn @ np.array([recess.middle, -0.3, (recess.low + recess.high) / 2])
+            distance, face = Caster(world).cast(eye[None], (turn @ np.array([0.0, 1.0, 0.0]))[None])
+            names = {"niche": {"wall"}, "door": {"door"}, "window": {"window", "curtain"}}
+            hit = CLASS_NAMES[world.instance_class[world.instance[face[0]]]]
+            assert hit in names[recess.kind]
+            assert 0.2 < distance[0] <= 0.3 + recess.deep + 1e-6
+            if recess.kind == "door":
+                inner = np.floor((eye[:2] + np.array(size[:2]) / 2) / 0.05).astype(int)
+                assert floor.height[tuple(inner)] > 0.0
     assert 10 < rooms < 36
