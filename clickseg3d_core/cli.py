@@ -145,7 +145,9 @@ def info(
 def simulate(
     out: Annotated[Path, typer.Argument(help="Folder for scene_00000.npz and so on.")],
     scenes: Annotated[int, typer.Option(min=1, help="How many.")] = 100,
-    kinds: Annotated[str, typer.Option(help="Comma-separated.")] = ",".join(_DEFAULT_KINDS),
+    kinds: Annotated[
+        str, typer.Option(help="Comma-separated: room, table, street, laser (a room by laser).")
+    ] = ",".join(_DEFAULT_KINDS),
     seed: Annotated[int, typer.Option(min=0, help="The same seed gives the same scenes.")] = 0,
     meshes: Annotated[
         Path | None, typer.Option(help="Folder of meshes to use beside the built-in shapes.")

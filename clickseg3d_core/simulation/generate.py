@@ -23,7 +23,9 @@ from clickseg3d_core.simulation.worlds import PlacedWorld, load_world, simulate_
 
 logger = logging.getLogger(__name__)
 
-KINDS = ("room", "table", "street")
+COMMON_KINDS = ("room", "table", "street")
+KINDS = (*COMMON_KINDS, "laser")
+"""A laser is a room scanned by one; one room in eight is, too."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -46,7 +48,7 @@ class SimulationConfig:
 
     scenes: int
     seed: int = 0
-    kinds: tuple[str, ...] = KINDS
+    kinds: tuple[str, ...] = COMMON_KINDS
     weights: tuple[float, ...] = (0.5, 0.3, 0.2)
     meshes: Path | None = None
     unseen_worlds: tuple[Path, ...] = ()
@@ -60,7 +62,7 @@ class SimulationConfig:
         unknown = [kind for kind in self.kinds if kind not in KINDS]
         if unknown or not self.kinds:
             raise ConfigError(f"kinds must be some of {', '.join(KINDS)}, got {self.kinds}")
-        if self.worlds and (self.meshes is None or "table" in self.kinds):
+        if self.worlds and (self.meshes is None or not {"room", "street"}.issuperset(self.kinds)):
             raise ConfigError(
                 "scans of placed worlds need the folder of their meshes, and kinds room or street; "
                 f"got meshes {self.meshes}, kinds {self.kinds}"
@@ -83,8 +85,8 @@ def simulate_scene(kind: str, rng: np.random.Generator, library: MeshLibrary | N
     Raises:
         ConfigError: if the kind is unknown.
     """
-    if kind == "room":
-        return simulate_room(rng, library)
+    if kind in ("room", "laser"):
+        return simulate_room(rng, library, laser=kind == "laser")
     if kind == "table":
         return simulate_table(rng, library)
     if kind == "street":

@@ -6,6 +6,7 @@ import numpy as np
 
 from clickseg3d_core.simulation import fixtures, seating
 from clickseg3d_core.simulation.grouping import Chairs, Group, alike, around, at, seats_of, spread
+from clickseg3d_core.simulation.jutting import jut
 from clickseg3d_core.simulation.layouts import FREE_GROUPS, WALL_GROUPS
 from clickseg3d_core.simulation.objects import ObjectSource
 from clickseg3d_core.simulation.roomplacing import CELL, RoomBuilder, RoomPlan
@@ -154,6 +155,7 @@ def build_room(rng: Rng, source: ObjectSource) -> tuple[World, RoomPlan, HeightM
     builder, floor = WorldBuilder(), HeightMap.flat((x, y), CELL)
     shell = build_shell(builder, plan.size, rng)
     fittings(shell, floor, walls, rng)
+    jut(shell, floor, walls, rng)
     room = RoomBuilder(plan, source, rng, builder, floor, walls, (shell.skin, shell.ground))
     if rng.random() < 0.35:
         room.builder.add(fixtures.rug(rng), (rng.normal(0, x / 8), rng.normal(0, y / 8), 0.0))

@@ -251,25 +251,28 @@ def _laser(
     return merged, clean[rows], face[rows], instance[rows], stations
 
 
-def simulate_room(rng: Rng, library: MeshLibrary | None) -> Scene:
+def simulate_room(rng: Rng, library: MeshLibrary | None, *, laser: bool = False) -> Scene:
     """One labelled room scan.
 
     Args:
         rng: Source of everything random.
         library: Meshes to mix in, or None for shapes only.
+        laser: Scan it by laser in any case.
 
     Returns:
         A scene of at most 80,000 points, z up or in the camera's optical frame (meta "frame").
     """
     world, plan, floor = build_room(rng, ObjectSource(library))
-    return scan_room(harmonized(world, rng), plan, floor, rng)
+    return scan_room(harmonized(world, rng), plan, floor, rng, laser=laser)
 
 
-def scan_room(world: World, plan: RoomPlan, floor: HeightMap, rng: Rng) -> Scene:
+def scan_room(
+    world: World, plan: RoomPlan, floor: HeightMap, rng: Rng, *, laser: bool = False
+) -> Scene:
     """Scan a room once: a fused walk (mostly), one shot, or a laser scanner."""
     caster = Caster(world)
     meta: dict[str, str | int | float] = {"kind": "room", "sensor": "rgbd", "frame": "world"}
-    choice = rng.random()
+    choice = 0.0 if laser else rng.random()
     if choice >= 0.36:
         return _reconstruction(caster, plan, floor, meta, rng)
     light = random_light(rng)

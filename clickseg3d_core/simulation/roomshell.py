@@ -39,6 +39,8 @@ class Shell:
         floor: Instance id of the floor.
         doorway: Wall with a doorway to a stub of the next room, and the opening's middle along it
             and its width in metres; None without one.
+        walls: Instance id of each wall.
+        level: Whether the ceiling is level all over.
         recesses: Of each wall that has some.
     """
 
@@ -48,6 +50,8 @@ class Shell:
     ground: paint.Material
     floor: int
     doorway: tuple[int, float, float] | None
+    walls: tuple[int, ...]
+    level: bool
     recesses: dict[int, list[Recess]] = field(default_factory=dict)
 
 
@@ -66,8 +70,10 @@ def build_shell(builder: WorldBuilder, size: Size, rng: Rng) -> Shell:
     skin = paint.flooring(rng) if rng.random() < 0.85 else paint.fabric(rng)
     floor = builder.add(Item(mesh=shapes.panel(x, y), classes=("floor",), materials=(skin,)))
     white = paint.plain(paint.pale(rng))
-    builder.add(Item(mesh=_ceiling(size, rng), classes=("ceiling",), materials=(white,)))
-    base, first = wall_material(rng), None
+    ceiling = _ceiling(size, rng)
+    builder.add(Item(mesh=ceiling, classes=("ceiling",), materials=(white,)))
+    base = wall_material(rng)
+    walls: list[int] = []
     whole = rng.random() < 0.2
     recesses: dict[int, list[Recess]] = {}
     broken = rng.random() < _BROKEN
@@ -91,12 +97,11 @@ def build_shell(builder: WorldBuilder, size: Size, rng: Rng) -> Shell:
             mesh = recessed_wall(size[side % 2], z, recesses[side])
         place, yaw = wall_place(size, side)
         wall = Item(mesh=mesh, classes=("wall",), materials=(own,))
-        used = builder.add(wall, place, yaw, instance=first if whole else None)
-        first = used if first is None else first
+        walls.append(builder.add(wall, place, yaw, instance=walls[0] if whole and walls else None))
         _fill(builder, recesses.get(side, []), place, yaw, rng)
     shell = Shell(
         builder=builder, size=size, skin=base, ground=skin, floor=floor, doorway=doorway,
-        recesses=recesses,
+        walls=tuple(walls), level=bool(ceiling.extent[2] < 0.01), recesses=recesses,
     )  # fmt: skip
     if doorway is not None:
         _next_room(shell, doorway, skin, rng)
@@ -207,7 +212,7 @@ def _keep_way(shell: Shell, floor: HeightMap, side: int, middle: float, wide: fl
     place, yaw = wall_place(shell.size, side)
     spot = place + rotation_z(yaw) @ np.array([middle, -0.35, 0.0])
     across = np.abs(rotation_z(yaw) @ np.array([wide, 0.7, 0.0]))[:2]
-    _raise(floor, spot[:2], across, 0.03)
+    floor.block(spot[:2], across, 0.03)
 
 
 def _keep_clear(
@@ -244,12 +249,4 @@ def _block(
         top = shapes.panel(*size).moved(0, 0, height)
         item = Item(mesh=top, classes=("wall",), materials=(shell.skin,))
         shell.builder.add(item, (*spot, 0.0))
-    _raise(floor, spot, size, height)
-
-
-def _raise(floor: HeightMap, spot: FloatArray, size: FloatArray, height: float) -> None:
-    shift = np.array(floor.size) / 2
-    low = np.floor((spot - size / 2 + shift) / floor.cell + 0.01).astype(int).clip(0)
-    high = np.ceil((spot + size / 2 + shift) / floor.cell - 0.01).astype(int)
-    cells = floor.height[low[0] : high[0], low[1] : high[1]]
-    np.maximum(cells, height, out=cells)
+    floor.block(spot, size, height)

@@ -109,6 +109,14 @@ class HeightMap:
         rows, columns = cells[inside].T
         np.maximum.at(self.height, (rows, columns), z + shape.top[inside])
 
+    def block(self, spot: FloatArray, size: FloatArray, height: float) -> None:
+        """Raise the map to `height` over a rectangle of (2,) `size` around the (2,) `spot`."""
+        shift = np.array(self.size) / 2
+        low = np.floor((spot - size / 2 + shift) / self.cell + 0.01).astype(int).clip(0)
+        high = np.ceil((spot + size / 2 + shift) / self.cell - 0.01).astype(int)
+        cells = self.height[low[0] : high[0], low[1] : high[1]]
+        np.maximum(cells, height, out=cells)
+
 
 def slide(
     field: HeightMap, shape: Profile, start: FloatArray, step: FloatArray, level: float
