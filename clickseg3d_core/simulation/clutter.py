@@ -106,6 +106,18 @@ def place_one(
     return None
 
 
+def free_field(
+    support: Support, cell: float, taken: Sequence[tuple[Mesh, FloatArray]], rng: Rng
+) -> HeightMap:
+    """Height map of a support with what stands there already, as in `fill`."""
+    field = HeightMap.flat(support.size, cell, support.clearance)
+    for mesh, spot in taken:
+        if abs(spot[2] - support.z) < 0.05:
+            x, y = spot[:2] - np.array(support.center)
+            field.occupy(x, y, 0.0, profile(mesh, cell, rng))
+    return field
+
+
 def fill(
     builder: WorldBuilder,
     support: Support,
@@ -132,11 +144,7 @@ def fill(
     Returns:
         How many things were placed.
     """
-    field = HeightMap.flat(support.size, cell, support.clearance)
-    for mesh, spot in taken:
-        if abs(spot[2] - support.z) < 0.05:
-            x, y = spot[:2] - np.array(support.center)
-            field.occupy(x, y, 0.0, profile(mesh, cell, rng))
+    field = free_field(support, cell, taken, rng)
     position, yaw = frame
     rotation = rotation_z(yaw)
     placed = 0

@@ -10,6 +10,7 @@ import numpy as np
 from clickseg3d_core.simulation import appearance as paint
 from clickseg3d_core.simulation.bookrows import shelved
 from clickseg3d_core.simulation.clutter import ClutterStyle, fill, random_style
+from clickseg3d_core.simulation.displays import lay_out, random_display, small_thing
 from clickseg3d_core.simulation.grouping import Group, Piece, at
 from clickseg3d_core.simulation.mesh import FloatArray, Mesh, rotation_z
 from clickseg3d_core.simulation.objects import ObjectSource
@@ -19,6 +20,8 @@ from clickseg3d_core.simulation.world import Item, Support, WorldBuilder
 
 Rng = np.random.Generator
 CELL = 0.05
+_ROWS = 0.15
+"""Probability that a place carries rows of one thing instead of a mixture."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -178,6 +181,10 @@ class RoomBuilder:
                 style = ClutterStyle(count=most, stack=0.3, touch=0.6, topple=0.0)
             frame = (place, yaw)
             one = _echoed(one, item.materials[0])
+            if name not in ("bed", "sofa", "chair") and self.rng.random() < _ROWS:
+                thing, rows = small_thing(one, support, self.rng), random_display(self.rng)
+                lay_out(self.builder, support, frame, thing, self.rng, rows, taken=taken)
+                continue
             fill(self.builder, support, frame, one, self.rng, style, cell=0.015, taken=taken)
 
     def _shelve(self, item: Item, support: Support, place: FloatArray, yaw: float) -> None:
