@@ -1,5 +1,6 @@
 """Fitting the judge of extents, alone and at the end of a training."""
 
+import inspect
 import json
 from dataclasses import replace
 from pathlib import Path
@@ -13,6 +14,7 @@ from test_training import boxes_scene
 from clickseg3d_core import CheckpointError, Clicks, ClickSegmenter, ConfigError
 from clickseg3d_core.candidates import Candidates
 from clickseg3d_core.checkpoint import save_checkpoint
+from clickseg3d_core.commands.judge import judge
 from clickseg3d_core.data.scene import Scene, save_scene
 from clickseg3d_core.extent import CUTS, EXTENT_TERMS
 from clickseg3d_core.model.judge import SHARPNESS, ExtentJudge
@@ -243,3 +245,11 @@ def test_a_checkpoint_with_a_judge_of_another_version_can_be_fitted_again(
     assert segmenter.config.decoder.extent == "judged"
     clicks = Clicks(np.array([[-0.2, 0.0, 0.16]]), np.array([1]))
     assert (segmenter.segment(segmenter.encode(two_boxes[0], 0.04), clicks).labels == 1).any()
+
+
+def test_the_command_fits_the_judge_as_training_does() -> None:
+    given = inspect.signature(judge).parameters
+    config = JudgeConfig()
+    assert given["count"].default == config.scenes
+    assert given["objects"].default == config.objects
+    assert given["seed"].default == config.seed
