@@ -58,6 +58,9 @@ def main(
     objects: Annotated[int, typer.Option(help="Objects per scene at most.")] = 20,
     threads: Annotated[int, typer.Option(min=1)] = 1,
     json_out: Annotated[Path | None, typer.Option("--json", help="Write the records here.")] = None,
+    by_class: Annotated[
+        bool, typer.Option(help="Print each class, and its part of what a first click misses.")
+    ] = False,
     confusion: Annotated[
         bool, typer.Option(help="Print which classes are taken for which.")
     ] = False,
@@ -83,6 +86,8 @@ def main(
         console.print(_table(f"{name}: {len(paths)} scenes", records, clicks))
         title = f"{name}: all objects at once, one click each"
         console.print(_together(title, segmenter, episodes))
+        if by_class:
+            console.print(_class_table(f"{name}: classes", records, clicks))
         if confusion:
             console.print("\n".join(_confusion(records)), markup=False, soft_wrap=True)
         report[name] = [_row(scene, record) for scene, record in records]
@@ -145,17 +150,40 @@ def _table(title: str, records: Sequence[tuple[Scene, ObjectRecord]], clicks: in
         groups[f"{kind}, all"].append(record)
         if record.class_id not in STUFF:
             groups[f"{kind}, things"].append(record)
-    table = Table(title=title)
-    for name in ("objects", "n", *(f"IoU@{k + 1}" for k in range(clicks)), "class right"):
-        table.add_column(name, justify="right")
+    table = _empty(title, "objects", clicks)
     for name, group in sorted(groups.items()):
-        ious = np.mean([r.ious for r in group], axis=0)
-        known = [r for r in group if r.class_id >= 0]
-        right = np.mean([CLASS_NAMES[r.class_id] == r.predicted_class for r in known or [group[0]]])
-        table.add_row(
-            name, str(len(group)), *(f"{v:.3f}" for v in ious), f"{right:.3f}" if known else "-"
-        )
+        table.add_row(name, *_cells(group))
     return table
+
+
+def _class_table(title: str, records: Sequence[tuple[Scene, ObjectRecord]], clicks: int) -> Table:
+    """Each class, the one that loses most at first clicks on top."""
+    groups: dict[str, list[ObjectRecord]] = defaultdict(list)
+    for _, record in records:
+        name = CLASS_NAMES[record.class_id] if record.class_id >= 0 else "unknown"
+        groups[name].append(record)
+    lost = {name: sum(1.0 - r.ious[0] for r in group) for name, group in groups.items()}
+    table = _empty(title, "class", clicks)
+    table.add_column("of the loss @1", justify="right")
+    for name in sorted(lost, key=lambda name: -lost[name]):
+        part = lost[name] / max(sum(lost.values()), 1e-9)
+        table.add_row(name, *_cells(groups[name]), f"{100 * part:.0f} %")
+    return table
+
+
+def _empty(title: str, first: str, clicks: int) -> Table:
+    table = Table(title=title)
+    for name in (first, "n", *(f"IoU@{k + 1}" for k in range(clicks)), "class right"):
+        table.add_column(name, justify="right")
+    return table
+
+
+def _cells(group: Sequence[ObjectRecord]) -> list[str]:
+    """Number of objects, mean IoU at each click, and the part whose class is right."""
+    ious = np.mean([r.ious for r in group], axis=0)
+    known = [r for r in group if r.class_id >= 0]
+    right = np.mean([CLASS_NAMES[r.class_id] == r.predicted_class for r in known or [group[0]]])
+    return [str(len(group)), *(f"{v:.3f}" for v in ious), f"{right:.3f}" if known else "-"]
 
 
 if __name__ == "__main__":
