@@ -27,7 +27,7 @@ from rich.table import Table
 
 from clickseg3d_core.classes import CLASS_IDS, CLASS_NAMES
 from clickseg3d_core.commands.script import run_script
-from clickseg3d_core.data.distortion import bent
+from clickseg3d_core.data.distortion import bent_as_encoded
 from clickseg3d_core.data.scene import Scene, load_scene
 from clickseg3d_core.errors import FileFormatError
 from clickseg3d_core.evaluation.confusion import confusion_lines
@@ -35,7 +35,6 @@ from clickseg3d_core.evaluation.single_object import ObjectRecord, evaluate_scen
 from clickseg3d_core.evaluation.together import evaluate_together
 from clickseg3d_core.model.network import ClickSegmentationNet
 from clickseg3d_core.segmenter import ClickSegmenter
-from clickseg3d_core.voxels import automatic_voxel_size
 
 STUFF = frozenset(CLASS_IDS[name] for name in ("wall", "floor", "ceiling"))
 
@@ -125,10 +124,8 @@ def _together(
 
 def _read(path: Path, color: bool, bend: float, voxels: int) -> Scene:
     scene = load_scene(path)
-    xyz = scene.xyz.astype(np.float64)
-    if bend:
-        size = automatic_voxel_size(xyz, target_voxels=voxels)
-        xyz = bent(xyz, size, bend, np.random.default_rng(len(xyz)))
+    rng = np.random.default_rng(len(scene.xyz))
+    xyz = bent_as_encoded(scene.xyz.astype(np.float64), voxels, bend, rng)
     rgb = scene.rgb if color else None
     return replace(scene, xyz=xyz.astype(np.float32), rgb=rgb)
 

@@ -10,6 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import map_coordinates, uniform_filter
 
+from clickseg3d_core.voxels import automatic_voxel_size
+
 _MOST_CELLS = 200
 """Cells of the noise grid along an axis at most; a larger scene gets coarser cells."""
 _BENDS = 6
@@ -49,6 +51,15 @@ def bent(
         wave = np.sin(2.0 * np.pi * reach / wavelength + rng.uniform(0, 2 * np.pi))
         shifted += voxel_size * rng.uniform(0.0, most) * wave * ray / np.maximum(reach, voxel_size)
     return shifted
+
+
+def bent_as_encoded(
+    xyz: NDArray[np.float64], target_voxels: int, most: float, rng: np.random.Generator
+) -> NDArray[np.float64]:
+    """`bent` by voxels of the size that encoding chooses; 0 leaves the points as they are."""
+    if not most:
+        return xyz
+    return bent(xyz, automatic_voxel_size(xyz, target_voxels=target_voxels), most, rng)
 
 
 def _wavelength(

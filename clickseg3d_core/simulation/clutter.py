@@ -118,6 +118,19 @@ def free_field(
     return field
 
 
+def put_on(
+    builder: WorldBuilder,
+    support: Support,
+    frame: tuple[FloatArray, float],
+    item: Item,
+    local: FloatArray,
+) -> None:
+    """Add an item at the (3,) place `local`, from the middle of a support; `frame` as in `fill`."""
+    position, yaw = frame
+    offset = local + np.array([*support.center, support.z])
+    builder.add(item, position + rotation_z(yaw) @ offset, yaw)
+
+
 def fill(
     builder: WorldBuilder,
     support: Support,
@@ -145,8 +158,6 @@ def fill(
         How many things were placed.
     """
     field = free_field(support, cell, taken, rng)
-    position, yaw = frame
-    rotation = rotation_z(yaw)
     placed = 0
     for _ in range(style.count):
         item = make(rng)
@@ -156,7 +167,6 @@ def fill(
         if found is None:
             continue
         mesh, local = found
-        offset = local + np.array([*support.center, support.z])
-        builder.add(replace(item, mesh=mesh, supports=()), position + rotation @ offset, yaw)
+        put_on(builder, support, frame, replace(item, mesh=mesh, supports=()), local)
         placed += 1
     return placed

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from clickseg3d_core.simulation import appearance as paint
-from clickseg3d_core.simulation.clutter import free_field
+from clickseg3d_core.simulation.clutter import free_field, put_on
 from clickseg3d_core.simulation.mesh import FloatArray, Mesh, rotation_z
 from clickseg3d_core.simulation.stacking import HeightMap, profile
 from clickseg3d_core.simulation.world import Item, Support, WorldBuilder
@@ -16,6 +16,7 @@ from clickseg3d_core.simulation.world import Item, Support, WorldBuilder
 Rng = np.random.Generator
 _MOST = 40
 _TOUCH = 0.004
+_CELL = 0.01
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -68,7 +69,6 @@ def lay_out(
     rng: Rng,
     style: DisplayStyle,
     *,
-    cell: float = 0.01,
     taken: Sequence[tuple[Mesh, FloatArray]] = (),
 ) -> int:
     """Put one thing many times on a support, in rows along and across it.
@@ -80,13 +80,12 @@ def lay_out(
         item: The thing; it must rest as it is.
         rng: Source of the arrangement.
         style: How the rows look.
-        cell: Resolution of the height map in metres.
         taken: What stands there already: turned meshes and their (3,) places, owner frame.
 
     Returns:
         How many were placed, at most 40.
     """
-    field = free_field(support, cell, taken, rng)
+    field = free_field(support, _CELL, taken, rng)
     turned = replace(
         item, mesh=item.mesh.turned(rotation_z(rng.integers(4) * np.pi / 2)).grounded(), supports=()
     )
@@ -105,8 +104,7 @@ def lay_out(
             level = _rest(own, one, spot, rng, free=below == 0)
             if level is None:
                 break
-            offset = np.array([*spot, level]) + np.array([*support.center, support.z])
-            builder.add(one, frame[0] + rotation_z(frame[1]) @ offset, frame[1])
+            put_on(builder, support, frame, one, np.array([*spot, level]))
             placed += 1
     return placed
 

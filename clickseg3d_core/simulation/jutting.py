@@ -6,9 +6,10 @@ import numpy as np
 
 from clickseg3d_core.simulation import appearance as paint
 from clickseg3d_core.simulation import shapes
-from clickseg3d_core.simulation.mesh import FloatArray, Mesh, rotation_y, rotation_z
-from clickseg3d_core.simulation.roomshell import Shell, wall_place
+from clickseg3d_core.simulation.mesh import Mesh, rotation_y
+from clickseg3d_core.simulation.roomshell import Shell, take_floor, wall_place
 from clickseg3d_core.simulation.stacking import HeightMap
+from clickseg3d_core.simulation.wallspace import take
 from clickseg3d_core.simulation.world import Item
 
 Rng = np.random.Generator
@@ -46,12 +47,12 @@ def _pilasters(shell: Shell, floor: HeightMap, walls: Walls, rng: Rng) -> None:
         even = np.linspace(-half, half, count) if count > 1 else np.zeros(1)
         spots = even if rng.random() < 0.6 else rng.uniform(-half, half, count)
         for along in spots.tolist():
-            if not _take(walls[side], along, wide, 0.0, z):
+            if not take(walls[side], _span(along, wide), (0.0, z)):
                 continue
             mesh = shapes.box(wide, deep, z).moved(along, -deep / 2, 0)
             own = None if deep >= _OWN else shell.walls[int(side)]
             _put(shell, int(side), mesh, "wall", shell.skin, own)
-            _stand(floor, shell, int(side), along, (wide, deep))
+            take_floor(shell, floor, int(side), along, (wide, deep), z)
 
 
 def _skirting(shell: Shell, walls: Walls, rng: Rng) -> None:
@@ -80,7 +81,7 @@ def _soffits(shell: Shell, walls: Walls, rng: Rng) -> None:
     out, down = float(rng.uniform(0.15, 0.8)), float(rng.uniform(0.08, min(0.6, z - _HEAD)))
     for side in rng.permutation(4)[: int(rng.integers(1, 3))]:
         long = shell.size[side % 2]
-        if _take(walls[side], 0.0, long - 0.02, z - down, z):
+        if take(walls[side], _span(0.0, long - 0.02), (z - down, z)):
             mesh = shapes.box(long, out, down).moved(0, -out / 2, z - down)
             _put(shell, int(side), mesh, "wall", shell.skin, None)
 
@@ -115,17 +116,17 @@ def _pipes(shell: Shell, floor: HeightMap, walls: Walls, rng: Rng) -> None:
         if rng.random() < 0.5 and z > _HEAD + 0.15:
             thick = float(rng.uniform(0.08, min(0.5, z - _HEAD)))
             away, level = thick / 2 + float(rng.uniform(0.02, 0.4)), z - thick - 0.02
-            if _take(walls[side], 0.0, long - 0.02, level, level + thick):
+            if take(walls[side], _span(0.0, long - 0.02), (level, level + thick)):
                 mesh = _duct(long, thick, rng).moved(0, -away, level + thick / 2)
                 _put(shell, side, mesh, "other", skin, None)
         else:
             thick = float(rng.uniform(0.03, 0.16))
             along = float(rng.uniform(-0.5, 0.5) * (long - thick))
-            if _take(walls[side], along, thick, 0.0, z):
+            if take(walls[side], _span(along, thick), (0.0, z)):
                 away = thick / 2 + float(rng.uniform(0.0, 0.04))
                 mesh = shapes.cylinder(thick / 2, z, 12).moved(along, -away, 0)
                 _put(shell, side, mesh, "other", skin, None)
-                _stand(floor, shell, side, along, (thick, away + thick / 2))
+                take_floor(shell, floor, side, along, (thick, away + thick / 2), z)
 
 
 def _duct(long: float, thick: float, rng: Rng) -> Mesh:
@@ -135,18 +136,8 @@ def _duct(long: float, thick: float, rng: Rng) -> Mesh:
     return shapes.cylinder(thick / 2, long, 16).moved(0, 0, -long / 2).turned(rotation_y(np.pi / 2))
 
 
-def _take(taken: HeightMap, along: float, wide: float, low: float, high: float) -> bool:
-    """Reserve a part of a wall, metres along it from its middle; False if some of it is taken."""
-    shift = taken.size[0] / 2
-    columns = slice(
-        max(int((along - wide / 2 + shift) / taken.cell), 0),
-        int((along + wide / 2 + shift) / taken.cell) + 1,
-    )
-    rows = slice(int(low / taken.cell), int(high / taken.cell) + 1)
-    if (taken.height[columns, rows] > 0.0).any():
-        return False
-    taken.height[columns, rows] = 1.0
-    return True
+def _span(along: float, wide: float) -> tuple[float, float]:
+    return along - wide / 2, along + wide / 2
 
 
 def _put(
@@ -156,13 +147,3 @@ def _put(
     place, yaw = wall_place(shell.size, side)
     item = Item(mesh=mesh, classes=(name,), materials=(skin,))
     shell.builder.add(item, place, yaw, instance=instance)
-
-
-def _stand(
-    floor: HeightMap, shell: Shell, side: int, along: float, size: tuple[float, float]
-) -> None:
-    """Keep furniture out of the foot of a pilaster or pipe, (along, away from the wall) metres."""
-    place, yaw = wall_place(shell.size, side)
-    spot: FloatArray = place + rotation_z(yaw) @ np.array([along, -size[1] / 2, 0.0])
-    across = np.abs(rotation_z(yaw) @ np.array([*size, 0.0]))[:2]
-    floor.block(spot[:2], across, shell.size[2])

@@ -16,6 +16,7 @@ from clickseg3d_core.simulation.mesh import FloatArray, Mesh, rotation_z
 from clickseg3d_core.simulation.objects import ObjectSource
 from clickseg3d_core.simulation.roomstock import Maker, books, soft_thing
 from clickseg3d_core.simulation.stacking import HeightMap, Profile, profile
+from clickseg3d_core.simulation.wallspace import take
 from clickseg3d_core.simulation.world import Item, Support, WorldBuilder
 
 Rng = np.random.Generator
@@ -134,15 +135,8 @@ class RoomBuilder:
     def _reserve(
         self, side: int, along: float, level: float, low: FloatArray, high: FloatArray
     ) -> bool:
-        field, shift = self.walls[side], self.wall_length(side) / 2
-        columns = slice(
-            int((along + low[0] + shift) / CELL), int((along + high[0] + shift) / CELL) + 1
-        )
-        rows = slice(max(int((level + low[2]) / CELL), 0), int((level + high[2]) / CELL) + 1)
-        if (field.height[columns, rows] > 0).any():
-            return False
-        field.height[columns, rows] = 1.0
-        return True
+        across, up = (along + low[0], along + high[0]), (level + low[2], level + high[2])
+        return take(self.walls[side], across, up)
 
     def decorate(
         self,

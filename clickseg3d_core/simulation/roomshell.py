@@ -19,10 +19,13 @@ from clickseg3d_core.simulation.recesses import (
     recessed_wall,
 )
 from clickseg3d_core.simulation.stacking import HeightMap
+from clickseg3d_core.simulation.wallspace import close
 from clickseg3d_core.simulation.world import Item, WorldBuilder
 
 Rng = np.random.Generator
 Size = tuple[float, float, float]
+_WAY = 0.7
+"""Metres before an opening that furniture keeps out of."""
 _BROKEN = 0.6
 """Probability that a room has walls with recesses."""
 
@@ -174,13 +177,13 @@ def fittings(shell: Shell, floor: HeightMap, walls: dict[int, HeightMap], rng: R
     x, y, z = shell.size
     if shell.doorway is not None:
         side, middle, wide = shell.doorway
-        _keep_way(shell, floor, side, middle, wide)
-        _keep_clear(shell, walls, side, middle, wide, (0.0, 2.3))
+        take_floor(shell, floor, side, middle, (wide, _WAY), 0.03)
+        close(walls[side], _beside(middle, wide), (0.0, 2.3))
     for side, recesses in shell.recesses.items():
         for r in recesses:
-            _keep_clear(shell, walls, side, r.middle, r.wide, (r.low, r.high))
+            close(walls[side], _beside(r.middle, r.wide), (r.low, r.high))
             if r.kind == "door":
-                _keep_way(shell, floor, side, r.middle, r.wide)
+                take_floor(shell, floor, side, r.middle, (r.wide, _WAY), 0.03)
     kind = rng.random()
     if kind < 0.22 and min(x, y) > 3.0:
         corner = rng.choice([-1, 1], 2)
@@ -207,27 +210,28 @@ def fittings(shell: Shell, floor: HeightMap, walls: dict[int, HeightMap], rng: R
         _block(shell, floor, spot, size, z if rng.random() < 0.4 else rng.uniform(0.8, 1.3))
 
 
-def _keep_way(shell: Shell, floor: HeightMap, side: int, middle: float, wide: float) -> None:
-    """Keep furniture out of the way through an opening."""
-    place, yaw = wall_place(shell.size, side)
-    spot = place + rotation_z(yaw) @ np.array([middle, -0.35, 0.0])
-    across = np.abs(rotation_z(yaw) @ np.array([wide, 0.7, 0.0]))[:2]
-    floor.block(spot[:2], across, 0.03)
+def _beside(middle: float, wide: float) -> tuple[float, float]:
+    """An opening and a hand's breadth on either side."""
+    return middle - (wide / 2 + 0.1), middle + (wide / 2 + 0.1)
 
 
-def _keep_clear(
-    shell: Shell,
-    walls: dict[int, HeightMap],
-    side: int,
-    middle: float,
-    wide: float,
-    between: tuple[float, float],
+def take_floor(
+    shell: Shell, floor: HeightMap, side: int, middle: float, size: tuple[float, float], top: float
 ) -> None:
-    """Keep hung things off an opening, from its foot to its top in metres."""
-    shown, half = walls[side], shell.size[side % 2] / 2
-    left, right = (int((middle + half + s * (wide / 2 + 0.1)) / shown.cell) for s in (-1, 1))
-    low, high = (int(level / shown.cell) for level in between)
-    shown.height[max(left, 0) : right + 1, low : high + 1] = 1.0
+    """Keep furniture off the floor before a wall.
+
+    Args:
+        shell: The room.
+        floor: Raised there.
+        side: Wall number.
+        middle: Metres from the wall's middle, along it.
+        size: Metres along the wall and away from it.
+        top: Metres that the floor is raised to.
+    """
+    place, yaw = wall_place(shell.size, side)
+    spot = place + rotation_z(yaw) @ np.array([middle, -size[1] / 2, 0.0])
+    across = np.abs(rotation_z(yaw) @ np.array([*size, 0.0]))[:2]
+    floor.block(spot[:2], across, top)
 
 
 def _block(

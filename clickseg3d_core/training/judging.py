@@ -18,7 +18,7 @@ from torch.nn import functional
 from clickseg3d_core.candidates import Candidates
 from clickseg3d_core.checkpoint import read_record, save_checkpoint
 from clickseg3d_core.clicks import innermost_point, next_click
-from clickseg3d_core.data.distortion import bent
+from clickseg3d_core.data.distortion import bent_as_encoded
 from clickseg3d_core.data.scene import Scene, load_scene
 from clickseg3d_core.errors import ConfigError
 from clickseg3d_core.evaluation.single_object import large_instances, seen_points
@@ -30,7 +30,6 @@ from clickseg3d_core.training.config import JudgeConfig
 from clickseg3d_core.training.samples import scene_files
 from clickseg3d_core.training.start import unjudged_net
 from clickseg3d_core.types import BACKGROUND_ID, Clicks, PointCloud
-from clickseg3d_core.voxels import automatic_voxel_size
 
 _MIN_POINTS = 30
 _LARGEST_BATCH = 64
@@ -160,10 +159,8 @@ def scene_examples(segmenter: ClickSegmenter, scene: Scene, config: JudgeConfig)
         One for each answer.
     """
     rng = np.random.default_rng([config.seed, len(scene.xyz), int(scene.instance.sum())])
-    xyz = scene.xyz.astype(np.float64)
-    if config.bend:
-        size = automatic_voxel_size(xyz, target_voxels=segmenter.config.target_voxels)
-        xyz = bent(xyz, size, config.bend, rng)
+    voxels = segmenter.config.target_voxels
+    xyz = bent_as_encoded(scene.xyz.astype(np.float64), voxels, config.bend, rng)
     rgb = None if rng.random() < config.without_color else scene.rgb
     encoding = segmenter.encode(PointCloud(xyz, rgb), up=scene.up)
     ids = rng.permutation(large_instances(scene, _MIN_POINTS))[: config.objects]

@@ -35,6 +35,15 @@ def test_same_seed_same_scene_and_other_seed_another(kind: str) -> None:
     assert len(first.xyz) != len(other.xyz) or not np.array_equal(first.xyz, other.xyz)
 
 
+def test_a_laser_scans_rooms_of_that_kind_and_few_others() -> None:
+    lasers, rooms = (
+        [simulate_scene(kind, np.random.default_rng(s), None).meta["sensor"] for s in range(4)]
+        for kind in ("laser", "room")
+    )
+    assert lasers == ["lidar"] * 4
+    assert rooms.count("rgbd") >= 3
+
+
 @pytest.mark.parametrize(
     ("kind", "fewest", "budget"),
     [("room", 8, 80_000), ("table", 3, 60_000), ("street", 12, 80_000)],

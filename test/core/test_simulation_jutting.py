@@ -8,7 +8,9 @@ import pytest
 from clickseg3d_core.classes import CLASS_IDS
 from clickseg3d_core.simulation.jutting import jut
 from clickseg3d_core.simulation.mesh import FloatArray, Mesh, rotation_z
+from clickseg3d_core.simulation.objects import ObjectSource
 from clickseg3d_core.simulation.raycast import Caster
+from clickseg3d_core.simulation.room import build_room
 from clickseg3d_core.simulation.roomshell import Shell, build_shell, fittings, wall_place
 from clickseg3d_core.simulation.stacking import HeightMap
 from clickseg3d_core.simulation.world import WorldBuilder
@@ -116,3 +118,13 @@ def test_beams_hang_from_level_ceilings_only() -> None:
         names = {shell.builder.classes[owner] for _, owner in parts if owner >= first}
         assert shell.level or CLASS_IDS["ceiling"] not in names
     assert sloped > 5
+
+
+def test_furnished_rooms_have_some() -> None:
+    """Beams are the only ceilings beside the ceiling itself."""
+    ceilings = []
+    for seed in range(20):
+        world, _, _ = build_room(np.random.default_rng(seed), ObjectSource())
+        ceilings.append(int((world.instance_class == CLASS_IDS["ceiling"]).sum()))
+    assert min(ceilings) == 1
+    assert max(ceilings) > 1
