@@ -15,6 +15,7 @@ import torch
 import typer
 from rich.console import Console
 
+from clickseg3d_core.commands.script import run_script
 from clickseg3d_core.model.families import build_net
 from clickseg3d_core.training.loop import read_config
 from clickseg3d_core.training.samples import Sample, SampleStream
@@ -64,4 +65,4 @@ def main(
 
 
 if __name__ == "__main__":
-    typer.run(main)
+    run_script(main)

@@ -9,8 +9,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+import yaml
 
 from clickseg3d_core.config import from_dict, load_yaml
+from clickseg3d_core.data.scene import Scene, save_scene
 from clickseg3d_core.model.network import ClickSegmentationNet, ModelConfig
 from clickseg3d_core.segmenter import ClickSegmenter
 from clickseg3d_core.types import Instance, OrientedBox, PointCloud, Segmentation
@@ -94,3 +96,34 @@ def shipped() -> ClickSegmenter:
 @pytest.fixture(scope="session")
 def config_folder() -> Path:
     return Path(__file__).parents[2] / "config"
+
+
+def boxes_scene(two_boxes: tuple[PointCloud, np.ndarray]) -> Scene:
+    cloud, ids = two_boxes
+    return Scene(
+        xyz=cloud.xyz.astype(np.float32),
+        rgb=cloud.rgb,
+        instance=(ids + 1).astype(np.int32),
+        instance_class=np.array([-1, 1, 19, 19], np.int16),
+    )
+
+
+@pytest.fixture
+def run_config(tmp_path, two_boxes, config_folder):
+    """A training config on one scene of two boxes, and its file."""
+    (tmp_path / "scenes").mkdir()
+    save_scene(boxes_scene(two_boxes), tmp_path / "scenes" / "a.npz")
+    values = {
+        "model": str(config_folder / "model" / "tiny.yaml"),
+        "scenes": str(tmp_path / "scenes"),
+        "output": str(tmp_path / "run"),
+        "steps": 6,
+        "max_voxels": 1500,
+        "voxel_range": [1.0, 1.5],
+        "accelerator": "cpu",
+        "workers": 0,
+        "validate_every": 0,
+    }
+    path = tmp_path / "train.yaml"
+    path.write_text(yaml.safe_dump(values))
+    return path

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from test_training import boxes_scene
+from conftest import boxes_scene
 
 from clickseg3d_core import ConfigError
 from clickseg3d_core.data.augment import AugmentConfig, augment

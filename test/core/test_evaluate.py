@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from test_training import boxes_scene
+from conftest import boxes_scene
 
 from clickseg3d_core import CheckpointError, CloudError, ConfigError, cli
 from clickseg3d_core.checkpoint import save_checkpoint

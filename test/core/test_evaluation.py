@@ -1,6 +1,6 @@
 import numpy as np
 import pytest
-from test_training import boxes_scene  # the same two boxes, as a labelled scene
+from conftest import boxes_scene
 
 from clickseg3d_core.evaluation.calibration import best_background_logit
 from clickseg3d_core.evaluation.single_object import click_through, evaluate_scene, iou, seen_points

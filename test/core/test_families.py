@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 import yaml
-from test_training import boxes_scene
+from conftest import boxes_scene
 
 from clickseg3d_core import Clicks, ClickSegmenter, ConfigError, PointCloud
 from clickseg3d_core.checkpoint import save_checkpoint

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 import yaml
-from test_training import boxes_scene
+from conftest import boxes_scene
 
 from clickseg3d_core import CheckpointError, Clicks, ClickSegmenter, ConfigError
 from clickseg3d_core.candidates import Candidates

@@ -5,46 +5,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-import yaml
+from conftest import boxes_scene
 
 from clickseg3d_core import CheckpointError, ClickSegmenter, ConfigError
-from clickseg3d_core.data.scene import Scene, save_scene
+from clickseg3d_core.data.scene import save_scene
 from clickseg3d_core.evaluation.single_object import evaluate_scene
 from clickseg3d_core.training.config import TrainConfig
 from clickseg3d_core.training.loop import read_config, train
 from clickseg3d_core.training.optimization import learning_rate
 from clickseg3d_core.training.samples import SampleStream
-
-
-def boxes_scene(two_boxes):
-    cloud, ids = two_boxes
-    return Scene(
-        xyz=cloud.xyz.astype(np.float32),
-        rgb=cloud.rgb,
-        instance=(ids + 1).astype(np.int32),
-        instance_class=np.array([-1, 1, 19, 19], np.int16),
-    )
-
-
-@pytest.fixture
-def run_config(tmp_path, two_boxes, config_folder):
-    """A training config on one scene of two boxes, and its file."""
-    (tmp_path / "scenes").mkdir()
-    save_scene(boxes_scene(two_boxes), tmp_path / "scenes" / "a.npz")
-    values = {
-        "model": str(config_folder / "model" / "tiny.yaml"),
-        "scenes": str(tmp_path / "scenes"),
-        "output": str(tmp_path / "run"),
-        "steps": 6,
-        "max_voxels": 1500,
-        "voxel_range": [1.0, 1.5],
-        "accelerator": "cpu",
-        "workers": 0,
-        "validate_every": 0,
-    }
-    path = tmp_path / "train.yaml"
-    path.write_text(yaml.safe_dump(values))
-    return path
 
 
 def rows_of(run: Path):
