@@ -61,9 +61,9 @@ def random_light(rng: np.random.Generator) -> Light:
         shadow=rng.uniform(0.3, 1.0),
         ambient=rng.uniform(0.3, 0.85),
         balance=balance,
-        exposure=rng.uniform(0.65, 1.35),
+        exposure=rng.uniform(0.65, 1.7),
         gamma=rng.uniform(0.7, 1.15),
-        noise=rng.uniform(1.5, 8.0),
+        noise=8.0 * 0.06 ** rng.random(),
         patch=rng.uniform(0.05, 0.35),
         seed=int(rng.integers(2**31)),
     )

@@ -232,7 +232,8 @@ def _laser(
 ) -> tuple[FloatArray, FloatArray, NDArray[np.int64], NDArray[np.int32], int]:
     """One to four stations of a rotating laser scanner, merged; the last value is their number."""
     stations = int(rng.integers(1, 5))
-    steep = rng.uniform(0.35, 1.4)
+    tripod = rng.random() < 0.6  # sees floor and ceiling, but for what stands under it
+    steep = rng.uniform(1.0, 1.5) if tripod else rng.uniform(0.35, 1.0)
     scanner = Lidar(
         rings=int(rng.choice([32, 64, 128, 256])), columns=int(rng.integers(500, 1100)),
         lowest=-steep, highest=steep, noise=rng.uniform(0.002, 0.012), near=0.3, far=30.0,
@@ -286,7 +287,7 @@ def scan_room(
             points = (points - pose[:3, 3]) @ pose[:3, :3]
             meta["frame"] = "camera"
     keep = subsample(len(points), 80_000, rng)
-    if rng.random() < 0.3:
+    if rng.random() < (0.1 if meta["sensor"] == "lidar" else 0.3):
         keep = keep[world.instance_class[instance[keep]] != _CEILING]
     rgb = None
     if rng.random() > (0.5 if meta["sensor"] == "lidar" else 0.06):

@@ -118,10 +118,12 @@ def _poses(rng: Rng, target: FloatArray, count: int) -> list[FloatArray]:
 
 def near_camera(rng: Rng) -> DepthCamera:
     """A Kinect-like or time-of-flight-like camera for distances near 1 m."""
-    structured = rng.random() < 0.8
+    structured, calm = rng.random() < 0.8, rng.random() < 0.5
+    faults = rng.uniform(0.15, 0.6) if calm else 1.0  # drivers smooth, or frames are averaged
     return DepthCamera(
         width=416, height=312, field=rng.uniform(0.85, 1.1), near=0.3, far=rng.uniform(1.8, 4.0),
-        noise=rng.uniform(0.5, 1.5), step=rng.uniform(0.0015, 0.0032) if structured else 0.0,
+        noise=faults * rng.uniform(0.5, 1.5),
+        step=faults * rng.uniform(0.0015, 0.0032) if structured else 0.0,
         baseline=0.075 if structured else 0.0, jitter=rng.uniform(0.2, 0.9),
         window=int(rng.integers(0, 3)), flying=rng.uniform(0.0, 0.3), shift=random_shift(rng, 3),
         grazing=rng.uniform(0.05, 0.3), dropout=rng.uniform(0.0, 0.03),

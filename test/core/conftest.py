@@ -1,10 +1,13 @@
 """Shared by all tests of the core: one thread, a small cloud, a small segmentation."""
 
+import importlib.util
 import os
+import sys
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 from pathlib import Path
+from types import ModuleType
 
 import numpy as np
 import pytest
@@ -127,3 +130,15 @@ def run_config(tmp_path, two_boxes, config_folder):
     path = tmp_path / "train.yaml"
     path.write_text(yaml.safe_dump(values))
     return path
+
+
+def benchmark(name: str) -> ModuleType:
+    """A command of `benchmarks/` as a module."""
+    path = Path(__file__).parents[2] / "benchmarks" / f"{name}.py"
+    spec = importlib.util.spec_from_file_location(name, path)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module
+    spec.loader.exec_module(module)
+    return module

@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import re
 import subprocess
 import sys
 from dataclasses import replace
 from pathlib import Path
-from types import ModuleType
 
 import numpy as np
 import pytest
 import torch
-from conftest import boxes_scene
+from conftest import benchmark, boxes_scene
 from PIL import Image
 
 from clickseg3d_core import CheckpointError, Clicks, ClickSegmenter, FileFormatError
@@ -24,16 +22,6 @@ from clickseg3d_core.evaluation.single_object import evaluate_scene
 from clickseg3d_core.training.judging import with_judge
 
 FOLDER = Path(__file__).parents[2] / "benchmarks"
-
-
-def benchmark(name: str) -> ModuleType:
-    spec = importlib.util.spec_from_file_location(name, FOLDER / f"{name}.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[name] = module
-    spec.loader.exec_module(module)
-    return module
 
 
 @pytest.fixture(autouse=True)

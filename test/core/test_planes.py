@@ -2,26 +2,16 @@
 
 from __future__ import annotations
 
-import importlib.util
-import sys
-from pathlib import Path
 from types import ModuleType
 
 import numpy as np
 import pytest
-
-FILE = Path(__file__).parents[2] / "benchmarks" / "planes.py"
+from conftest import benchmark
 
 
 @pytest.fixture(scope="module")
 def planes() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("planes", FILE)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules["planes"] = module
-    spec.loader.exec_module(module)
-    return module
+    return benchmark("planes")
 
 
 def sheet(rng: np.random.Generator, count: int, *sides: tuple[float, float]) -> np.ndarray:
