@@ -44,6 +44,15 @@ def test_a_laser_scans_rooms_of_that_kind_and_few_others() -> None:
     assert rooms.count("rgbd") >= 3
 
 
+def test_most_lasers_see_floor_and_ceiling() -> None:
+    scans = [simulate_scene("laser", np.random.default_rng(s), None) for s in range(6)]
+    level = [
+        np.isin(scan.instance_class[scan.instance], [CLASS_IDS["floor"], CLASS_IDS["ceiling"]])
+        for scan in scans
+    ]
+    assert np.median([points.mean() for points in level]) > 0.15
+
+
 @pytest.mark.parametrize(
     ("kind", "fewest", "budget"),
     [("room", 8, 80_000), ("table", 3, 60_000), ("street", 12, 80_000)],

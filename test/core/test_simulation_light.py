@@ -130,3 +130,12 @@ def test_deformed_things_keep_their_ground_and_about_their_size() -> None:
     assert np.std(extents) > 0.08
     carrier = replace(thing, supports=(Support(center=(0, 0), size=(0.1, 0.1), z=0.3),))
     assert deformed(carrier, np.random.default_rng(0)) is carrier
+
+
+def test_pixels_of_many_cameras_are_nearly_free_of_noise() -> None:
+    lights = [random_light(np.random.default_rng(seed)) for seed in range(200)]
+    noise = np.array([light.noise for light in lights])
+    assert 0.48 <= noise.min() < 0.8
+    assert 6.0 < noise.max() <= 8.0
+    assert (noise < 1.5).mean() > 0.3
+    assert max(light.exposure for light in lights) > 1.6

@@ -16,6 +16,7 @@ from clickseg3d_core.simulation import (
 from clickseg3d_core.simulation.lidar import Lidar, sweep
 from clickseg3d_core.simulation.raycast import Caster
 from clickseg3d_core.simulation.rgbd import DepthCamera, depth_sigma, look_at, shoot
+from clickseg3d_core.simulation.table import near_camera
 from clickseg3d_core.simulation.world import World, WorldBuilder
 
 pytest.importorskip("embreex")
@@ -173,3 +174,10 @@ def test_split_beams_return_ranges_between_two_things() -> None:
     assert np.abs(ranges[1.0][off]).max() < 2.4
     assert (ranges[1.0][off] > 0.0).any()
     assert (ranges[1.0][off] < 0.0).any()
+
+
+def test_half_of_the_cameras_near_a_table_measure_calmly() -> None:
+    factors = np.array([near_camera(np.random.default_rng(seed)).noise for seed in range(200)])
+    assert factors.min() < 0.2
+    assert factors.max() > 1.3
+    assert 0.38 < (factors < 0.6).mean() < 0.62
