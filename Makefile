@@ -16,9 +16,8 @@ ROS_WHEELS := ros-kilted-rclpy ros-rmw-fastrtps-cpp ros-sensor-msgs ros-geometry
 
 export OMP_NUM_THREADS ?= 2
 
-# The recipe of the shipped weights as one run from an empty folder: 12 to 18 hours of a CPU core, half of that with
-# TRAIN='--set devices=2'. Mesh libraries
-# and worlds that are left out are options of `clickseg3d simulate`, like
+# The recipe of the shipped weights as one run from an empty folder: 12 to 18 hours of a CPU core by the time of its
+# steps. Mesh libraries and worlds that are left out are options of `clickseg3d simulate`, like
 # SIMULATE='--meshes MESHES --unseen-world small_house.json'. Interrupted, it goes on where it was.
 WEIGHTS ?= out/weights
 SCENES ?= 1500
