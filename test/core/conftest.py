@@ -132,10 +132,12 @@ def run_config(tmp_path, two_boxes, config_folder):
     return path
 
 
+BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
+
+
 def benchmark(name: str) -> ModuleType:
     """A command of `benchmarks/` as a module."""
-    path = Path(__file__).parents[2] / "benchmarks" / f"{name}.py"
-    spec = importlib.util.spec_from_file_location(name, path)
+    spec = importlib.util.spec_from_file_location(name, BENCHMARKS / f"{name}.py")
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)

@@ -12,16 +12,17 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from conftest import benchmark, boxes_scene
+from conftest import BENCHMARKS, benchmark, boxes_scene
 from PIL import Image
 
 from clickseg3d_core import CheckpointError, Clicks, ClickSegmenter, FileFormatError
+from clickseg3d_core.candidates import Candidates
 from clickseg3d_core.checkpoint import save_checkpoint
 from clickseg3d_core.data.scene import save_scene
 from clickseg3d_core.evaluation.single_object import evaluate_scene
+from clickseg3d_core.extent import CUTS
+from clickseg3d_core.model.judge import SHARPNESS
 from clickseg3d_core.training.judging import with_judge
-
-FOLDER = Path(__file__).parents[2] / "benchmarks"
 
 
 @pytest.fixture(autouse=True)
@@ -45,7 +46,10 @@ def folder(tmp_path, scene) -> Path:
 
 @pytest.fixture
 def judged(tiny_segmenter) -> ClickSegmenter:
-    return ClickSegmenter(with_judge(tiny_segmenter.net, seed=3), {}, torch.device("cpu"))
+    net = with_judge(tiny_segmenter.net, seed=3)
+    decoder = replace(net.config.decoder, settle=True, dense_classes=False)
+    net.config = replace(net.config, decoder=decoder)
+    return ClickSegmenter(net, {}, torch.device("cpu"))
 
 
 @pytest.fixture
@@ -94,7 +98,7 @@ def test_scenes_asks_for_scenes(tmp_path) -> None:
         benchmark("scenes").main(tmp_path)
 
 
-def test_parts_are_taken_away_one_at_a_time(judged, two_boxes) -> None:
+def test_parts_are_taken_away_one_at_a_time(judged) -> None:
     variants = dict(benchmark("parts").without_parts(judged))
     assert variants.pop("all parts") is judged
     switches = {}
@@ -106,25 +110,25 @@ def test_parts_are_taken_away_one_at_a_time(judged, two_boxes) -> None:
     assert switches == {
         "no judge, one cut for all": (["extent"], False),
         "one judge, no panel": ([], True),
-        "not settled": (["settle"] if judged.config.decoder.settle else [], True),
+        "not settled": (["settle"], True),
         "free background clicks": (["background_clicks"], True),
-        "class from voxels too": (
-            [] if judged.config.decoder.dense_classes else ["dense_classes"],
-            True,
-        ),
+        "class from voxels too": (["dense_classes"], True),
     }
 
 
-def test_one_judge_cuts_otherwise_than_the_panel(judged, two_boxes) -> None:
+def test_one_judge_cuts_as_the_first_of_the_panel_would(judged, two_boxes) -> None:
     cloud, _ = two_boxes
     alone = benchmark("parts").judged_by_one(judged)
     clicks = Clicks(cloud.xyz[[0, -1]], np.array([1, 2]))
-    cuts = []
-    for segmenter in (judged, alone):
-        encoding = segmenter.encode(cloud)
-        decoded = segmenter.decoded(encoding, clicks)
-        cuts.append(segmenter.judged(encoding, decoded, clicks))
-    assert not np.allclose(*cuts)
+    encoding = judged.encode(cloud)
+    decoded = judged.decoded(encoding, clicks)
+    candidates = Candidates.of(encoding.extents, decoded, clicks)
+    with torch.no_grad():
+        first = judged.net.judge(*candidates.tensors(torch.device("cpu")))[:, 0]
+    expected = (SHARPNESS * first).softmax(dim=1).numpy() @ np.array(CUTS)
+    found = alone.judged(encoding, decoded, clicks)
+    np.testing.assert_allclose(found, expected, atol=1e-4)
+    assert not np.allclose(found, judged.judged(encoding, decoded, clicks), atol=1e-4)
 
 
 def test_parts_need_a_judge(folder, tiny_segmenter, tmp_path) -> None:
@@ -200,7 +204,7 @@ def test_speed_times_encoding_and_clicks(folder, checkpoint, capsys) -> None:
 
 
 def test_the_click_rule_finds_what_all_distances_find(folder) -> None:
-    command = [sys.executable, FOLDER / "click_rule.py", folder / "a.npz"]
+    command = [sys.executable, BENCHMARKS / "click_rule.py", folder / "a.npz"]
     limits = ["--points", "3000", "--objects", "3", "--rounds", "1"]
     done = subprocess.run([*command, *limits], capture_output=True, text=True, check=False)
     assert "same clicks" in done.stdout, done.stderr

@@ -8,7 +8,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-import yaml
 from conftest import boxes_scene
 
 from clickseg3d_core import CheckpointError, Clicks, ClickSegmenter, ConfigError
@@ -180,30 +179,16 @@ def test_examples_do_not_depend_on_the_number_of_workers(judged, two_boxes, tmp_
     assert np.array_equal(one.ious, two.ious)
 
 
-def test_training_ends_with_a_judge_and_can_start_from_one(two_boxes, tmp_path, config_folder):
-    (tmp_path / "scenes").mkdir()
-    save_scene(boxes_scene(two_boxes), tmp_path / "scenes" / "a.npz")
-    path = tmp_path / "train.yaml"
-    values = {
-        "model": str(config_folder / "model" / "tiny.yaml"),
-        "scenes": str(tmp_path / "scenes"),
-        "output": str(tmp_path / "run"),
-        "steps": 2,
-        "max_voxels": 1500,
-        "accelerator": "cpu",
-        "workers": 0,
-        "validate_every": 0,
-        "judge": {"scenes": 1, "epochs": 1},
-    }
-    path.write_text(yaml.safe_dump(values))
-    checkpoint = train(path)
+def test_training_ends_with_a_judge_and_can_start_from_one(run_config, tmp_path):
+    short = ["steps=2", "judge.scenes=1", "judge.epochs=1"]
+    checkpoint = train(run_config, short)
     segmenter = ClickSegmenter.load(checkpoint, device="cpu")
     assert segmenter.net.judge is not None
     assert float(segmenter.net.judge.scale.max()) > 0.0
     last = json.loads((tmp_path / "run" / "metrics.jsonl").read_text().splitlines()[-1])
     assert last["judge"]["examples"] >= 3
-    train(path, resume=True)  # nothing left to train; the judge is fitted again
-    train(path, [f"start_from={checkpoint}"], output=tmp_path / "next")
+    train(run_config, short, resume=True)  # nothing left to train; the judge is fitted again
+    train(run_config, [*short, f"start_from={checkpoint}"], output=tmp_path / "next")
 
 
 def test_judges_begin_with_weights_of_their_seed(tiny_segmenter):
