@@ -109,23 +109,42 @@ def automatic_voxel_size(
         return 0.02
     size = extent / 16384.0  # fine enough even if outliers make the extent many times too large
     coords = np.floor((xyz[((xyz >= low) & (xyz <= high)).all(axis=1)] - low) / size)
-    keys = np.unique(pack_keys(coords.astype(np.int64)))
-    points = len(xyz)
-    if len(keys) < min(points, target_voxels * points_per_voxel):
+    codes = np.sort(_interleaved(coords.astype(np.int64)))
+    points, distinct = len(xyz), _distinct(codes)
+    if distinct < min(points, target_voxels * points_per_voxel):
         points = len(np.unique(xyz, axis=0))  # copies of a point say nothing about density
     target = max(1.0, min(target_voxels, points / points_per_voxel))
-    sizes, counts = [size], [len(keys)]
+    sizes, counts = [size], [distinct]
     while counts[-1] > target:
-        keys = np.unique(_halved_keys(keys))
+        codes >>= 3  # cells of twice the size, in order as before
         sizes.append(sizes[-1] * 2.0)
-        counts.append(len(keys))
+        counts.append(_distinct(codes))
     return _rounded_size(_interpolated_size(sizes, counts, target))
 
 
-def _halved_keys(keys: NDArray[np.int64]) -> NDArray[np.int64]:
-    mask = (1 << 21) - 1
-    x, y, z = keys >> 42, (keys >> 21) & mask, keys & mask
-    return ((x >> 1) << 42) | ((y >> 1) << 21) | (z >> 1)
+def _interleaved(coords: NDArray[np.int64]) -> NDArray[np.int64]:
+    """(N,) Morton codes of (N, 3) voxel indices in 0..2^21 - 1: z0 y0 x0 z1 y1 x1 ..."""
+    code = np.zeros(len(coords), dtype=np.int64)
+    for axis in range(3):
+        bits = coords[:, axis].copy()
+        for shift, mask in _SPREAD:
+            bits = (bits | (bits << shift)) & mask
+        code |= bits << axis
+    return code
+
+
+_SPREAD = (
+    (32, 0x1F00000000FFFF),
+    (16, 0x1F0000FF0000FF),
+    (8, 0x100F00F00F00F00F),
+    (4, 0x10C30C30C30C30C3),
+    (2, 0x1249249249249249),
+)
+"""Steps that put two zeros between the bits of a number."""
+
+
+def _distinct(ascending: NDArray[np.int64]) -> int:
+    return int(np.count_nonzero(ascending[1:] != ascending[:-1])) + min(len(ascending), 1)
 
 
 def _interpolated_size(sizes: list[float], counts: list[int], target: float) -> float:

@@ -31,6 +31,7 @@ class PairTable:
         sizes: Number of pairs of each of `offsets`; sums to P.
         sites: (V, 4) int32 cloud, x, y, z of each row.
         spconv_cache: Where spconv, if it is used, keeps its own pairs of these sites.
+        rows: Where `neighbors` keeps its table.
     """
 
     kernel: int
@@ -40,12 +41,27 @@ class PairTable:
     sizes: tuple[int, ...]
     sites: Tensor
     spconv_cache: dict[str, Any] = field(default_factory=dict)
+    rows: list[Tensor] = field(default_factory=list)
 
     def __iter__(self) -> Iterator[tuple[int, Tensor, Tensor]]:
         """Yield (offset number, rows here, rows there) for each offset that has pairs."""
         sizes = list(self.sizes)
         here, there = torch.split(self.here, sizes), torch.split(self.there, sizes)
         return iter(zip(self.offsets, here, there, strict=True))
+
+    def neighbors(self) -> Tensor:
+        """(V, k**3) int64 row at each offset of each voxel, V where there is none; made once."""
+        if not self.rows:
+            last, count = self.kernel**3 - 1, len(self.sites)
+            table = self.here.new_full((count, last + 1), count)
+            table[:, last // 2] = torch.arange(count, device=table.device)
+            sizes = torch.tensor(self.sizes, dtype=torch.int64)
+            offset = torch.tensor(self.offsets, dtype=torch.int64).repeat_interleave(sizes)
+            offset = offset.to(table.device)
+            table[self.here, offset] = self.there
+            table[self.there, last - offset] = self.here
+            self.rows.append(table)
+        return self.rows[0]
 
 
 def sorted_keys(coords: Tensor, batch: Tensor) -> tuple[Tensor, Tensor]:

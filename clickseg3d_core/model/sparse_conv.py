@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from functools import cache
 from importlib.util import find_spec
 from typing import Any
@@ -58,6 +59,63 @@ class PairConvolution(torch.autograd.Function):
                     gathered = features.index_select(0, source)
                     torch.mm(gathered.t(), grad_out, out=grad_weight[index])
         return grad_features, grad_weight, grad.sum(0) if ctx.has_bias else None, None
+
+
+class NeighborConvolution(torch.autograd.Function):
+    """What `PairConvolution` computes, as one gather and one matrix product.
+
+    On a GPU few large steps are faster than many small ones, and sums without atomic additions are
+    the same each time. The neighbors of many voxels at once need memory, so rows go in portions.
+    """
+
+    @staticmethod
+    def forward(
+        ctx: Any, features: Tensor, weight: Tensor, bias: Tensor | None, pairs: PairTable
+    ) -> Tensor:
+        """Convolve (V, C_in) features with (K, C_in, C_out) weights to (V, C_out)."""
+        ctx.save_for_backward(features, weight)
+        ctx.pairs, ctx.has_bias = pairs, bias is not None
+        flat = weight.reshape(-1, weight.shape[2])
+        parts = [near @ flat for near in _gathered(features, pairs.neighbors())]
+        output = torch.cat(parts) if len(parts) > 1 else parts[0]
+        return output if bias is None else output + bias
+
+    @staticmethod
+    def backward(
+        ctx: Any, grad: Tensor
+    ) -> tuple[Tensor | None, Tensor | None, Tensor | None, None]:
+        """Gradients of features, weight and bias from the (V, C_out) gradient of the output."""
+        features, weight = ctx.saved_tensors
+        rows = ctx.pairs.neighbors()
+        grad_features, grad_weight = None, None
+        if ctx.needs_input_grad[0]:
+            # y[p] reads x[p + o], so x[q] is read by y[q - o]: the offsets in reverse order
+            back = weight.flip(0).transpose(1, 2).reshape(-1, weight.shape[1])
+            grad_features = torch.cat([near @ back for near in _gathered(grad, rows)])
+        if ctx.needs_input_grad[1]:
+            total, first = torch.zeros_like(weight).view(-1, weight.shape[2]), 0
+            for near in _gathered(features, rows):
+                total.addmm_(near.t(), grad[first : first + len(near)])
+                first += len(near)
+            grad_weight = total.view_as(weight)
+        return grad_features, grad_weight, grad.sum(0) if ctx.has_bias else None, None
+
+
+def _gathered(values: Tensor, rows: Tensor) -> Iterator[Tensor]:
+    """(R, K * C) values of the neighbors of some R rows after the other.
+
+    Args:
+        values: (V, C).
+        rows: (V, K) int64, V where there is no neighbor.
+    """
+    padded = torch.cat([values, values.new_zeros(1, values.shape[1])])
+    portion = max(_GATHERED // (rows.shape[1] * values.shape[1]), 1)
+    for part in torch.split(rows, portion):
+        yield padded.index_select(0, part.reshape(-1)).view(len(part), -1)
+
+
+_GATHERED = 1 << 26
+"""Numbers that `_gathered` holds at once at most."""
 
 
 def spconv_usable(features: Tensor) -> bool:
@@ -139,5 +197,6 @@ class SubmanifoldConv3d(nn.Module):
         with torch.autocast(device, enabled=False):
             if spconv_usable(features):
                 return convolve_spconv(features, weight, bias, pairs)
-            output: Tensor = PairConvolution.apply(features, weight, bias, pairs)  # type: ignore[no-untyped-call]
+            convolution = NeighborConvolution if features.is_cuda else PairConvolution
+            output: Tensor = convolution.apply(features, weight, bias, pairs)  # type: ignore[no-untyped-call]
         return output

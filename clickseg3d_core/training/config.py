@@ -53,6 +53,9 @@ class TrainConfig:
         start_backbone_from: Checkpoint folder whose backbone alone is taken, or None.
         start_from_pointcept: Pointcept or PointTransformerV3 .pth for the backbone, or None.
         steps: Optimizer steps.
+        minutes: Time limit of one command, from its start, as for a machine that is lent; the
+            learning rate then follows the clock, so that its cycle ends with the time. A resumed
+            run begins a new cycle. None = no limit.
         batch_size: Scenes per step and process.
         max_voxels: About how many voxels of a scene at most; larger ones are cropped around a
             random point.
@@ -74,7 +77,8 @@ class TrainConfig:
         ema: Decay of the moving average of weights, which is what checkpoints hold.
         precision: "auto" takes bfloat16 where the hardware has it, else float32.
         accelerator: "auto", "cpu" or "cuda".
-        devices: Processes on this machine; under torchrun as many as it starts.
+        devices: Processes on this machine; under torchrun as many as it starts. More than it has
+            GPUs share them, which is faster where a step waits for the CPU.
         workers: Loader processes; 0 loads in the training process.
         threads: Torch threads on the CPU.
         seed: Seed of everything random.
@@ -92,6 +96,7 @@ class TrainConfig:
     start_backbone_from: Path | None = None
     start_from_pointcept: Path | None = None
     steps: int = 10_000
+    minutes: float | None = None
     batch_size: int = 1
     max_voxels: int = 12_000
     voxel_size: float | None = None
@@ -128,6 +133,8 @@ class TrainConfig:
             raise ConfigError(f"voxel_range must be low, high with 0 < low, got {self.voxel_range}")
         if self.voxel_size is not None and not self.voxel_size > 0.0:
             raise ConfigError(f"voxel_size must be above 0 m or null, got {self.voxel_size}")
+        if self.minutes is not None and not self.minutes > 0.0:
+            raise ConfigError(f"minutes must be above 0 or null, got {self.minutes}")
         if not self.backbone_rate >= 0.0:
             raise ConfigError(f"backbone_rate must not be below 0, got {self.backbone_rate}")
         starts = (self.start_from, self.start_backbone_from, self.start_from_pointcept)

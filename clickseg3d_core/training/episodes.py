@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from clickseg3d_core.clicks import error_clicks, innermost_point
+from clickseg3d_core.clicks import Depths, depths_inside, error_clicks, innermost_point
 from clickseg3d_core.errors import ConfigError
 from clickseg3d_core.sampling import Sampler, click_candidates
 
@@ -267,6 +267,7 @@ def corrected(
     pairs: NDArray[np.int64],
     settings: ClickConfig,
     rng: np.random.Generator,
+    depths: Depths = depths_inside,
 ) -> Episodes:
     """Add the click that some users would make next.
 
@@ -279,6 +280,7 @@ def corrected(
         pairs: (P, 2) int64 neighboring voxels, for clicks at edges.
         settings: How users click.
         rng: Randomness of clicks at edges.
+        depths: Measures how deep voxels lie inside a group of errors.
     """
     rows: list[int] = []
     background: list[bool] = []
@@ -295,7 +297,7 @@ def corrected(
             found = _at_an_edge(truth, both_known, rng)
         else:
             answer = np.where(instance == 0, truth, answered)  # unlabelled is no error
-            clicks = error_clicks(centers, truth, answer)
+            clicks = error_clicks(centers, truth, answer, depths)
             found = [click.index for click in clicks[: 1 if number else 3]]
         found = found[:left]
         rows += found

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import time
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -66,12 +67,13 @@ def train(
         ConfigError: if the config does not fit, or the run folder holds a run already.
         CheckpointError: if there is nothing to resume, or it is damaged or of another config.
     """
+    began = time.monotonic()
     config, model_config = read_config(config_path, overrides)
     if output is not None:
         config = replace(config, output=output)
     torch.set_num_threads(config.threads)
     fabric = _launch(config)
-    run = Run(fabric, config, model_config)
+    run = Run(fabric, config, model_config, began)
     if resume:
         run.restore()
     else:
@@ -87,19 +89,41 @@ def _launch(config: TrainConfig) -> Fabric:
     precision: Any = config.precision
     if precision == "auto":
         precision = "bf16-mixed" if on_cuda and torch.cuda.is_bf16_supported() else "32-true"
-    devices, machines = _processes(config)
+    processes, machines = _processes(config)
+    gpus = torch.cuda.device_count() if on_cuda else 0
+    sharing = 0 < gpus < processes
     try:
         fabric = Fabric(
             accelerator="cuda" if on_cuda else "cpu",
-            devices=devices,
+            devices=1 if sharing else processes,
             num_nodes=machines,
             precision=precision,
-            strategy=DDPStrategy(find_unused_parameters=True) if devices * machines > 1 else "auto",
+            strategy=strategy_for(processes, machines, gpus),
         )
     except ValueError as error:
         raise ConfigError(f"precision or devices do not fit: {error}") from error
     fabric.launch()
     return fabric
+
+
+def strategy_for(processes: int, machines: int, gpus: int) -> DDPStrategy | str:
+    """How processes work together.
+
+    Args:
+        processes: Of each machine. More of them than GPUs share these: much of a step is clicks and
+            paths on the CPU, and one process leaves a GPU idle most of the time.
+        machines: Of the run.
+        gpus: Of each machine, 0 on the CPU.
+    """
+    if processes * machines == 1:
+        return "auto"
+    if not 0 < gpus < processes:
+        return DDPStrategy(find_unused_parameters=True)
+    return DDPStrategy(
+        parallel_devices=[torch.device("cuda", number % gpus) for number in range(processes)],
+        process_group_backend="gloo",  # NCCL takes no two processes on one GPU
+        find_unused_parameters=True,
+    )
 
 
 def _processes(config: TrainConfig) -> tuple[int, int]:

@@ -70,7 +70,22 @@ def learning_rate(step: int, config: TrainConfig) -> float:
     warmup = max(1, round(config.warmup * config.steps))
     if step < warmup:
         return config.learning_rate * (step + 1) / warmup
-    progress = (step - warmup) / max(1, config.steps - warmup)
+    return _falling((step - warmup) / max(1, config.steps - warmup), config)
+
+
+def learning_rate_at(share: float, config: TrainConfig) -> float:
+    """The same cycle by the clock.
+
+    Args:
+        share: Part of the time that is over, 0..1.
+        config: Of the run.
+    """
+    if share < config.warmup:
+        return config.learning_rate * max(share / config.warmup, 0.01)
+    return _falling((share - config.warmup) / max(1e-9, 1.0 - config.warmup), config)
+
+
+def _falling(progress: float, config: TrainConfig) -> float:
     return config.learning_rate * (0.01 + 0.99 * 0.5 * (1.0 + math.cos(math.pi * progress)))
 
 
@@ -85,9 +100,10 @@ def freeze_norms(net: nn.Module) -> None:
 def update_average(average: nn.Module, net: nn.Module, step: int, decay: float) -> None:
     """Move averaged weights towards the current ones; faster in the first steps."""
     decay = min(decay, (1 + step) / (10 + step))
-    own = net.state_dict()
-    for name, tensor in average.state_dict().items():
-        if tensor.is_floating_point():
-            tensor.lerp_(own[name], 1.0 - decay)
-        else:
-            tensor.copy_(own[name])
+    own, averaged = net.state_dict(), average.state_dict()
+    moving = [name for name, tensor in averaged.items() if tensor.is_floating_point()]
+    torch._foreach_lerp_(
+        [averaged[name] for name in moving], [own[name] for name in moving], 1.0 - decay
+    )
+    for name in averaged.keys() - set(moving):
+        averaged[name].copy_(own[name])

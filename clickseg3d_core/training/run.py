@@ -34,6 +34,7 @@ from clickseg3d_core.training.judging import judged_network
 from clickseg3d_core.training.optimization import (
     freeze_norms,
     learning_rate,
+    learning_rate_at,
     optimizer_of,
     update_average,
 )
@@ -58,9 +59,17 @@ class Run:
         fabric: Launched Fabric.
         config: The run.
         model_config: The network.
+        began: `time.monotonic()` from which the time limit counts; None = now.
     """
 
-    def __init__(self, fabric: Fabric, config: TrainConfig, model_config: ModelConfig) -> None:
+    def __init__(
+        self,
+        fabric: Fabric,
+        config: TrainConfig,
+        model_config: ModelConfig,
+        began: float | None = None,
+    ) -> None:
+        self._began = time.monotonic() if began is None else began
         self.fabric, self.config, self.model_config = fabric, config, model_config
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(config.seed)
@@ -90,12 +99,19 @@ class Run:
             (folder / METRICS_FILE).write_text("")
 
     def loop(self, progress: Progress | None) -> None:
-        """Train from the current step to the last."""
-        saved = time.monotonic()
+        """Train from the current step to the last, or until the time is over."""
+        first = saved = time.monotonic()
         recent: list[dict[str, float]] = []
         for samples in self._loader():
             started = time.monotonic()
-            recent.append(self._train_step(samples))
+            share = self._time_over(first)
+            if share is None:
+                rate = learning_rate(self.step, self.config)
+            elif share < 1.0:
+                rate = learning_rate_at(share, self.config)
+            else:
+                break
+            recent.append(self._train_step(samples, rate))
             self.seconds += time.monotonic() - started
             self.step += 1
             if self.step % LOG_EVERY == 0 or self.step == self.config.steps:
@@ -108,6 +124,20 @@ class Run:
                 saved = time.monotonic()
             if self.config.validate_every and self.step % self.config.validate_every == 0:
                 self.validate()
+        if self.step % LOG_EVERY and self.step < self.config.steps and recent:
+            self._log({"step": self.step, **_means(recent), "seconds": round(self.seconds, 1)})
+
+    def _time_over(self, first: float) -> float | None:
+        """Part of the time that is over, the same in all processes; None without a limit.
+
+        Args:
+            first: `time.monotonic()` at which stepping began.
+        """
+        if self.config.minutes is None:
+            return None
+        whole = self._began + 60.0 * self.config.minutes - first
+        share = (time.monotonic() - first) / whole if whole > 0.0 else 1.0
+        return float(self.fabric.broadcast(share))
 
     def finish(self) -> Path:
         """Last checkpoint and validation."""
@@ -151,8 +181,7 @@ class Run:
             worker_init_fn=_one_thread,
         )
 
-    def _train_step(self, samples: list[Sample]) -> dict[str, float]:
-        rate = learning_rate(self.step, self.config)
+    def _train_step(self, samples: list[Sample], rate: float) -> dict[str, float]:
         for group in self.optimizer.param_groups:
             group["lr"] = rate * group.get("rate", 1.0)
         generator = torch.Generator().manual_seed(

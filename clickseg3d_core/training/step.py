@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from scipy.sparse import csr_matrix
 from torch import Tensor, nn
 
+from clickseg3d_core.clicks import depths_inside
 from clickseg3d_core.edges import edge_graph
 from clickseg3d_core.model.grid import VoxelBatch
 from clickseg3d_core.model.heads import edge_costs
@@ -21,6 +22,7 @@ from clickseg3d_core.surface import path_costs
 from clickseg3d_core.training.auxiliary import DensePredictions, dense_loss
 from clickseg3d_core.training.baseline_losses import family_loss
 from clickseg3d_core.training.config import TrainConfig
+from clickseg3d_core.training.depths import DepthsOnDevice
 from clickseg3d_core.training.episodes import Episodes, corrected, planned_corrections
 from clickseg3d_core.training.losses import Targets, best_of, mask_iou
 from clickseg3d_core.training.samples import Sample
@@ -112,6 +114,8 @@ class TrainingStep(nn.Module):
         paths = PathBook(sample, self._learned_graph(dense, sample), self.net.config.path_kinds)
         episodes = sample.episodes
         planned = planned_corrections(episodes, settings, rng)
+        on_gpu = self._place().type == "cuda"
+        depths = DepthsOnDevice(sample.centers, self._place()) if on_gpu else depths_inside
         for turn in range(int(planned.max(initial=0))):
             if len(episodes.rows) >= settings.max_clicks:
                 break
@@ -126,6 +130,7 @@ class TrainingStep(nn.Module):
                 sample.edges.pairs,
                 settings,
                 rng,
+                depths,
             )
         queries = self._queries(sample, episodes, paths)
         targets = self._targets(sample, episodes)

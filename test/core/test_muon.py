@@ -111,6 +111,14 @@ def test_momentum_goes_on_after_a_state_is_loaded():
     assert torch.equal(run(parts=False), run(parts=True))
 
 
+def test_matrices_turned_by_shape_are_those_turned_one_by_one():
+    generator = torch.Generator().manual_seed(0)
+    shapes = [(32, 48), (48, 32), (27, 32, 48), (32, 48), (40, 40)]
+    matrices = [torch.randn(shape, generator=generator) for shape in shapes]
+    for matrix, turned in zip(matrices, muon.turned_by_shape(matrices), strict=True):
+        torch.testing.assert_close(turned, muon.orthogonal(matrix), atol=1e-5, rtol=1e-4)
+
+
 def test_shares_are_even_and_give_each_matrix_to_one_process():
     costs = [5.0, 1.0, 1.0, 1.0, 4.0, 2.0]
     owners = shares(costs, 2)

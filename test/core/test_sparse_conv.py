@@ -11,6 +11,7 @@ from clickseg3d_core.errors import CloudError
 from clickseg3d_core.model import sparse_conv
 from clickseg3d_core.model.neighbors import PairTable, build_pairs
 from clickseg3d_core.model.sparse_conv import (
+    NeighborConvolution,
     PairConvolution,
     SubmanifoldConv3d,
     convolve_spconv,
@@ -81,6 +82,29 @@ def test_gradients_equal_finite_differences() -> None:
         for shape in ((len(coords), 2), (27, 2, 3), (3,))
     )
     assert torch.autograd.gradcheck(PairConvolution.apply, (features, weight, bias, pairs))
+
+
+@pytest.mark.parametrize("kernel", [1, 3, 5])
+@pytest.mark.parametrize("held", [1, 1 << 26])
+def test_neighbors_at_once_give_what_pairs_give(
+    kernel: int, held: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sparse_conv, "_GATHERED", held)
+    coords, batch = random_sites()
+    pairs = build_pairs(coords, batch, (kernel,))[0]
+    generator = torch.Generator().manual_seed(3)
+    inputs = [
+        torch.randn(shape, generator=generator, dtype=torch.float64, requires_grad=True)
+        for shape in ((len(coords), 4), (kernel**3, 4, 5), (5,))
+    ]
+    probe = torch.randn(len(coords), 5, generator=generator, dtype=torch.float64)
+    expected, got = (f.apply(*inputs, pairs) for f in (PairConvolution, NeighborConvolution))
+    torch.testing.assert_close(got, expected)
+    wanted = torch.autograd.grad((expected * probe).sum(), inputs)
+    for gradient, want in zip(
+        torch.autograd.grad((got * probe).sum(), inputs), wanted, strict=True
+    ):
+        torch.testing.assert_close(gradient, want)
 
 
 def test_pairs_are_those_of_an_exhaustive_search() -> None:

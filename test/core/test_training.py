@@ -8,11 +8,12 @@ import torch
 from conftest import boxes_scene
 
 from clickseg3d_core import CheckpointError, ClickSegmenter, ConfigError
+from clickseg3d_core.checkpoint import load_checkpoint
 from clickseg3d_core.data.scene import save_scene
 from clickseg3d_core.evaluation.single_object import evaluate_scene
 from clickseg3d_core.training.config import TrainConfig
-from clickseg3d_core.training.loop import read_config, train
-from clickseg3d_core.training.optimization import learning_rate
+from clickseg3d_core.training.loop import read_config, strategy_for, train
+from clickseg3d_core.training.optimization import learning_rate, learning_rate_at
 from clickseg3d_core.training.samples import SampleStream
 
 
@@ -129,6 +130,28 @@ def test_schedule_rises_then_falls(run_config):
     assert rates[-1] < 0.02
 
 
+def test_the_schedule_by_the_clock_is_the_one_by_steps(run_config):
+    config = replace(read_config(run_config)[0], steps=1000, warmup=0.1, learning_rate=1.0)
+    for step in (120, 400, 990):
+        by_clock = learning_rate_at(step / 1000, config)
+        assert by_clock == pytest.approx(learning_rate(step, config), abs=1e-3)
+    assert 0.0 < learning_rate_at(0.0, config) < learning_rate_at(0.05, config) < 0.6
+    assert learning_rate_at(0.5, replace(config, warmup=0.0)) < 1.0
+
+
+def test_a_time_limit_ends_a_run_with_its_cycle(run_config, tmp_path):
+    folder = train(run_config, ["steps=100000", "minutes=0.06"], tmp_path / "run")
+    last = rows_of(tmp_path / "run")[-1]
+    assert 0 < last["step"] < 100000
+    assert last["lr"] < read_config(run_config)[0].learning_rate
+    assert load_checkpoint(folder)[1]["training"]["step"] == last["step"]
+
+
+def test_a_time_limit_must_be_above_zero(run_config):
+    with pytest.raises(ConfigError, match="minutes must be above 0 or null, got 0"):
+        read_config(run_config, ["minutes=0"])
+
+
 def test_training_in_bfloat16_runs_and_stays_finite(run_config, tmp_path):
     train(run_config, ["steps=2", "precision=bf16-mixed"], tmp_path / "run")
     assert np.isfinite([row["loss"] for row in rows_of(tmp_path / "run")]).all()
@@ -178,3 +201,15 @@ def test_damaged_state_raises_checkpoint_error(run_config, tmp_path):
 def test_impossible_values_raise_config_error(override, message, run_config, tmp_path):
     with pytest.raises(ConfigError, match=message):
         train(run_config, [override], tmp_path / "run")
+
+
+def test_processes_share_gpus_only_where_there_are_more_of_them():
+    assert strategy_for(1, 1, 0) == "auto"
+    assert strategy_for(1, 1, 1) == "auto"
+    for processes, gpus in ((2, 0), (2, 2), (2, 4)):
+        strategy = strategy_for(processes, 1, gpus)
+        assert strategy.process_group_backend is None
+        assert not strategy.parallel_devices
+    shared = strategy_for(5, 1, 2)
+    assert shared.process_group_backend == "gloo"
+    assert [device.index for device in shared.parallel_devices] == [0, 1, 0, 1, 0]

@@ -2,7 +2,10 @@
 
 import numpy as np
 import pytest
+import torch
 
+from clickseg3d_core.clicks import depths_inside
+from clickseg3d_core.training import depths
 from clickseg3d_core.training.episodes import (
     ClickConfig,
     Episodes,
@@ -134,3 +137,13 @@ def test_columns_group_clicks_by_object_and_split_background_clicks():
     assert index[0] == index[1]
     assert len(np.unique(index)) == 4
     assert sorted(np.unique(index)) == [0, 1, 2, 3]
+
+
+@pytest.mark.parametrize("held", [1, 1 << 26])
+def test_depths_by_all_distances_are_those_of_a_tree(held, monkeypatch):
+    monkeypatch.setattr(depths, "_AT_ONCE", held)
+    rng = np.random.default_rng(0)
+    xyz = rng.random((300, 3)).astype(np.float32)
+    on_device = depths.DepthsOnDevice(xyz, torch.device("cpu"))
+    for mask in (rng.random(300) < 0.4, np.ones(300, bool), np.arange(300) == 7):
+        np.testing.assert_allclose(on_device(xyz, mask), depths_inside(xyz, mask), atol=1e-5)
