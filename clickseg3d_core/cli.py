@@ -16,6 +16,7 @@ from rich.table import Table
 from rich.text import Text
 
 from clickseg3d_core.commands.ablate import ablate
+from clickseg3d_core.commands.click import click as click_in_browser
 from clickseg3d_core.commands.convert import convert
 from clickseg3d_core.commands.evaluate import evaluate
 from clickseg3d_core.commands.judge import judge
@@ -231,6 +232,7 @@ app.command()(report)
 app.command()(ablate)
 app.command()(judge)
 app.command()(mix)
+app.command("click")(click_in_browser)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

@@ -86,7 +86,7 @@ def draw(
     _check_size(size)
     finite = np.isfinite(cloud.xyz).all(axis=1)
     xyz, labels = cloud.xyz[finite], result.labels[finite]
-    base = _base_colors(xyz, None if cloud.rgb is None else cloud.rgb[finite])
+    base = base_colors(xyz, None if cloud.rgb is None else cloud.rgb[finite])
     colors = object_colors([*clicks.object_ids.tolist(), *np.unique(labels).tolist()])
     focus = np.concatenate([xyz[labels != BACKGROUND_ID], clicks.positions])
     view, shown = _view_and_shown(xyz, focus, labels != BACKGROUND_ID)
@@ -94,7 +94,7 @@ def draw(
     projected = view.project(xyz[shown])
     frame = fit_frame(projected, view.project(focus), width, size[1] - _HEADER)
     left = Image.fromarray(splat(projected, base[shown], frame))
-    right = Image.fromarray(splat(projected, _tinted(base, labels, colors)[shown], frame))
+    right = Image.fromarray(splat(projected, tinted(base, labels, colors)[shown], frame))
     _draw_clicks(left, clicks, colors, view, frame)
     _draw_clicks(right, clicks, colors, view, frame, radius=4, with_ids=False)
     _draw_legend(right, result, colors)
@@ -132,12 +132,12 @@ def draw_cloud(
     cloud = PointCloud(np.asarray(xyz, dtype=np.float64), rgb)
     finite = np.isfinite(cloud.xyz).all(axis=1)
     points = cloud.xyz[finite]
-    drawn = _base_colors(points, None if cloud.rgb is None else cloud.rgb[finite])
+    drawn = base_colors(points, None if cloud.rgb is None else cloud.rgb[finite])
     marked = np.zeros(len(points), dtype=bool)
     if labels is not None:
         given = np.asarray(labels)[finite]
         marked = given != BACKGROUND_ID
-        drawn = _tinted(drawn, given, colors or object_colors(np.unique(given).tolist()))
+        drawn = tinted(drawn, given, colors or object_colors(np.unique(given).tolist()))
     view, shown = _view_and_shown(points, points[marked], marked)
     projected = view.project(points[shown])
     frame = fit_frame(projected, np.empty((0, 3)), size[0], size[1] - _HEADER)
@@ -161,7 +161,13 @@ def _view_and_shown(
     return view, cutaway(xyz, view) | marked
 
 
-def _base_colors(xyz: FloatArray, rgb: Colors | None) -> Colors:
+def base_colors(xyz: FloatArray, rgb: Colors | None) -> Colors:
+    """(N, 3) uint8 colors of a scan, brightened if it is dark; by height without rgb.
+
+    Args:
+        xyz: (N, 3) float64, finite, metres, z up.
+        rgb: (N, 3) uint8 or None.
+    """
     if rgb is not None:
         bright = float(np.percentile(rgb.max(axis=1), 95))
         gain = np.clip(235.0 / max(bright, 1.0), 1.0, 2.0)
@@ -174,7 +180,14 @@ def _base_colors(xyz: FloatArray, rgb: Colors | None) -> Colors:
     return np.stack(channels, axis=1).astype(np.uint8)
 
 
-def _tinted(base: Colors, labels: NDArray[np.integer], colors: Mapping[int, Color]) -> Colors:
+def tinted(base: Colors, labels: NDArray[np.integer], colors: Mapping[int, Color]) -> Colors:
+    """(N, 3) uint8: objects in their colors, the rest in grey.
+
+    Args:
+        base: (N, 3) uint8 of the scan.
+        labels: (N,) object ids, 0 = none.
+        colors: Of each id.
+    """
     luma = base.astype(np.float64) @ (0.299, 0.587, 0.114)
     image = np.repeat((70.0 + 0.5 * luma)[:, None], 3, axis=1)
     for object_id in np.unique(labels).tolist():

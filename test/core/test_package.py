@@ -16,8 +16,8 @@ LAYERS = {
     "splat": 1, "model": 2,
     "baseline": 2, "picture": 2, "click_text": 2, "answer": 2, "datasets": 2, "checkpoint": 3,
     "segmenter": 3,
-    "evaluation": 4, "simulation": 4, "training": 5, "report": 5, "demo": 5, "ablation": 6,
-    "commands": 6, "cli": 6, "__init__": 6,
+    "browser": 5, "evaluation": 4, "simulation": 4, "training": 5, "report": 5, "demo": 5,
+    "ablation": 6, "commands": 6, "cli": 6, "__init__": 6,
 }  # fmt: skip
 ROS = {"rclpy", "sensor_msgs", "geometry_msgs", "std_msgs", "visualization_msgs", "tf2_ros"}
 
