@@ -44,8 +44,8 @@ def click(
     server = _server(host, port)
     try:
         page = opened(server, cloud, output, session, checkpoint, device, voxel_size, up)
-        clicks = len(page.desk.session)
-        _console.print(f"{clicks} clicks; open http://{host}:{port} and click, Ctrl-C ends")
+        address = f"http://{host}:{server.get_port()}"  # the next free one if it is taken
+        _console.print(f"{len(page.desk.session)} clicks; open {address} and click, Ctrl-C ends")
         server.sleep_forever()
     except KeyboardInterrupt:
         pass

@@ -1,6 +1,11 @@
 """Clicking in a web browser: rays, what clicks do, and the page on a real viser server."""
 
+import re
+import signal
 import socket
+import subprocess
+import sys
+import urllib.request
 
 import numpy as np
 import pytest
@@ -135,7 +140,26 @@ def test_an_error_is_said_on_the_page(server, scan, tmp_path):
     assert "no object was clicked" in page._note.content
 
 
+def test_the_command_serves_a_page_until_it_is_interrupted(scan, tmp_path):
+    pytest.importorskip("viser", reason="viser is optional")
+    code = "from clickseg3d_core.cli import main; main()"
+    out = tmp_path / "out.ply"
+    line = [sys.executable, "-c", code, "click", str(scan[0]), "-o", str(out), "--device", "cpu"]
+    running = subprocess.Popen(line, stdout=subprocess.PIPE, text=True)
+    try:
+        said = next(text for text in running.stdout if "open http" in text)
+        address = re.search(r"http://127\.0\.0\.1:\d+", said).group()
+        with urllib.request.urlopen(address, timeout=20) as page:
+            assert b"<html" in page.read().lower()
+        running.send_signal(signal.SIGINT)
+        assert running.wait(timeout=30) == 0
+    finally:
+        running.kill()
+    assert "0 clicks" in said
+    assert not out.exists()
+
+
 def test_without_viser_the_command_says_how_to_get_it(monkeypatch):
-    monkeypatch.setitem(__import__("sys").modules, "viser", None)
+    monkeypatch.setitem(sys.modules, "viser", None)
     with pytest.raises(ConfigError, match=r"pip install 'clickseg3d\[browser\]'"):
         command._server("127.0.0.1", 8080)
