@@ -18,14 +18,17 @@ def mix(
     after: Annotated[Path, typer.Argument(help="Checkpoint that came out.")],
     output: Annotated[Path, typer.Option("--output", "-o", help="Checkpoint to write.")],
     share: Annotated[float, typer.Option(min=0.0, max=1.0, help="Of the weights after.")] = 0.5,
+    keep_judge: Annotated[
+        bool, typer.Option("--keep-judge", help="Take over the judge of the checkpoint before.")
+    ] = False,
 ) -> None:
     """Mix a tuned network with what it was tuned from.
 
-    Weights in between keep most of what both can do. The result has no judge of extents; fit one
-    with `clickseg3d judge`.
+    Weights in between keep most of what both can do. Without --keep-judge the result has no judge
+    of extents; fit one with `clickseg3d judge`.
     """
     with needing_train_packages():
         from clickseg3d_core.training.mixing import mix_checkpoints
 
-        mix_checkpoints(before, after, output, share)
+        mix_checkpoints(before, after, output, share, keep_judge=keep_judge)
     _console.print(f"checkpoint in {output}", markup=False)

@@ -6,29 +6,40 @@ most of both (Wortsman et al., "Robust fine-tuning of zero-shot models", CVPR 20
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from torch import Tensor
 
-from clickseg3d_core.checkpoint import load_weights, read_record, read_weights, save_checkpoint
+from clickseg3d_core.checkpoint import (
+    load_checkpoint,
+    load_weights,
+    read_record,
+    read_weights,
+    save_checkpoint,
+)
 from clickseg3d_core.errors import ConfigError
 from clickseg3d_core.training.growth import grown
 from clickseg3d_core.training.start import unjudged_net, without_judge
 
 
-def mix_checkpoints(before: Path, after: Path, output: Path, share: float) -> None:
-    """Write a checkpoint between two others. It has no judge: that is fitted to one network.
+def mix_checkpoints(
+    before: Path, after: Path, output: Path, share: float, *, keep_judge: bool = False
+) -> None:
+    """Write a checkpoint between two others, without a judge unless that of the first is kept.
 
     Args:
         before: Checkpoint that a training started from; the network may have grown since.
         after: Checkpoint that came out, whose config is kept.
         output: Folder to write.
         share: Of the weights after, 0..1.
+        keep_judge: Take over the judge that was fitted to the network before, and its cut. It
+            serves one that is near to it, see docs/training_log.md, 27; a far one needs its own.
 
     Raises:
         CheckpointError: if one cannot be read, or they are of different networks.
-        ConfigError: if the share is out of range.
+        ConfigError: if the share is out of range, or there is no judge to keep.
     """
     if not 0.0 <= share <= 1.0:
         raise ConfigError(f"share must be in 0..1, got {share}")
@@ -40,6 +51,19 @@ def mix_checkpoints(before: Path, after: Path, output: Path, share: float) -> No
     load_weights(net, {n: _between(old[n], new[n], share) for n in new}, str(after))
     training: dict[str, Any] = dict(read_record(after).get("training", {}))
     training.pop("judge", None)
+    if keep_judge:
+        judged = load_checkpoint(before)[0]
+        if judged.judge is None:
+            raise ConfigError(f"{before} has no judge to keep; fit one with `clickseg3d judge`")
+        had_decoder = judged.config.decoder
+        decoder = replace(
+            net.config.decoder,
+            extent=had_decoder.extent,
+            background_logit=had_decoder.background_logit,
+        )
+        net.config = replace(net.config, decoder=decoder)
+        net.judge = judged.judge
+        training["judge"] = read_record(before).get("training", {}).get("judge", {})
     save_checkpoint(net, output, training={**training, "share": share})
 
 

@@ -160,6 +160,19 @@ def test_mixing_drops_the_judge(tiny_config, tmp_path):
     assert net.config.decoder.extent == "fixed"
 
 
+def test_the_judge_of_the_network_before_can_be_kept(tiny_config, tmp_path):
+    net = with_judge(drawn(tiny_config), seed=4)
+    before, after = saved(net, tmp_path / "a"), saved(drawn(tiny_config), tmp_path / "b")
+    mix_checkpoints(before, after, tmp_path / "mix", 0.5, keep_judge=True)
+    mixed, _ = load_checkpoint(tmp_path / "mix")
+    assert mixed.config == net.config
+    for kept, had in zip(mixed.judge.parameters(), net.judge.parameters(), strict=True):
+        assert torch.allclose(kept, had, atol=1e-3)  # stored as float16
+    with pytest.raises(ConfigError, match="has no judge to keep"):
+        mix_checkpoints(after, before, tmp_path / "none", 0.5, keep_judge=True)
+    assert not (tmp_path / "none").exists()
+
+
 def test_networks_that_do_not_belong_together_are_not_mixed(tiny_config, tmp_path):
     wide = replace(tiny_config, decoder=replace(tiny_config.decoder, channels=64))
     one, other = saved(drawn(tiny_config), tmp_path / "a"), saved(drawn(wide), tmp_path / "b")
