@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -42,6 +43,7 @@ def click(
     Clicks are kept after every action, so that the same command goes on where it was left.
     """
     server = _server(host, port)
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # as Ctrl-C
     try:
         page = opened(server, cloud, output, session, checkpoint, device, voxel_size, up)
         address = f"http://{host}:{server.get_port()}"  # the next free one if it is taken
