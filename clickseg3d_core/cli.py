@@ -21,7 +21,7 @@ from clickseg3d_core.commands.convert import convert
 from clickseg3d_core.commands.evaluate import evaluate
 from clickseg3d_core.commands.judge import judge
 from clickseg3d_core.commands.mix import mix
-from clickseg3d_core.commands.packages import needing_train_packages
+from clickseg3d_core.commands.packages import needing
 from clickseg3d_core.commands.report import report
 from clickseg3d_core.commands.score import score
 from clickseg3d_core.errors import ClickError, ClickSegError, FileFormatError
@@ -163,7 +163,7 @@ def simulate(
     workers: Annotated[int, typer.Option(min=1, help="Processes.")] = 1,
 ) -> None:
     """Make labelled training scans; scenes that are there already are kept."""
-    with needing_train_packages():
+    with needing("train"):
         from clickseg3d_core.simulation.generate import SimulationConfig, generate
 
         names = tuple(kind.strip() for kind in kinds.split(",") if kind.strip())
@@ -197,7 +197,7 @@ def train(
 ) -> None:
     """Train a network."""
     logging.basicConfig(level=logging.INFO, format="%(message)s")
-    with needing_train_packages():
+    with needing("train"):
         from clickseg3d_core.training.loop import train as run_training
 
         others = os.environ.get("RANK", "0") != "0"  # of several processes the first one speaks

@@ -84,6 +84,15 @@ class ClickSession:
         return tuple(sorted({c.object_id for c in self._state.clicks} - {BACKGROUND_ID}))
 
     @property
+    def fresh_object(self) -> int:
+        """The lowest id above all used ones.
+
+        Raises:
+            ClickError: if there is none left.
+        """
+        return _checked_id(max(self.object_ids, default=0) + 1)
+
+    @property
     def can_undo(self) -> bool:
         """Whether `undo` would change something."""
         return bool(self._past)
@@ -114,8 +123,8 @@ class ClickSession:
 
     def new_object(self) -> int:
         """Make the lowest id above all used ones current and return it."""
-        fresh = max((c.object_id for c in self._state.clicks), default=0) + 1
-        self._become(replace(self._state, current_object=_checked_id(fresh)))
+        fresh = self.fresh_object
+        self._become(replace(self._state, current_object=fresh))
         return fresh
 
     def select_object(self, object_id: int) -> None:

@@ -65,7 +65,7 @@ class ClickDesk:
         """
         place = self.file.cloud.xyz[row].tolist()
         if owner == "new":
-            self.session.add(place, max(self.session.object_ids, default=0) + 1)
+            self.session.add(place, self.session.fresh_object)
         else:
             self.session.add(place, BACKGROUND_ID if owner == "background" else None)
         try:

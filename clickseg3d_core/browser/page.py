@@ -59,7 +59,6 @@ class Page:
         self._base = base_colors(self._xyz, None if rgb is None else rgb[rows])
         self._marks: Any = None
         self._server: Any = server
-        self._seen = np.ones(len(rows), dtype=bool)
         self._look()
         self._lay_out()
         self._show()
@@ -74,11 +73,15 @@ class Page:
             direction: (3,) of the ray.
             owner: Whose click it is.
         """
-        seen = np.flatnonzero(self._seen)
+        seen = np.flatnonzero(self._seen())
         found = picked(self._xyz[seen], origin, direction, self._size)
         if found is not None:
             row = int(self._rows[seen[found]])
             self._do(lambda: self.desk.click(row, owner))
+
+    def _seen(self) -> NDArray[np.bool_]:
+        """(N',) bool: points of the page that are not hidden."""
+        return np.asarray(self._xyz[:, 2] <= self._top.value)
 
     def _look(self) -> None:
         """Stand where little hides the rest."""
@@ -154,13 +157,13 @@ class Page:
     def _show(self) -> None:
         desk, session = self.desk, self.desk.session
         colors = object_colors([*session.object_ids, session.current_object])
-        self._seen = self._xyz[:, 2] <= self._top.value
+        seen = self._seen()
         labels = desk.labels[self._rows]
         drawn = tinted(self._base, labels, colors) if (labels > 0).any() else self._base
         self._server.scene.add_point_cloud(
             "/cloud",
-            self._xyz[self._seen].astype(np.float32),
-            drawn[self._seen],
+            self._xyz[seen].astype(np.float32),
+            drawn[seen],
             point_size=self._size,
             point_shape="circle",
             precision="float32",

@@ -9,7 +9,7 @@ import typer
 from rich.console import Console
 from rich.progress import Progress
 
-from clickseg3d_core.commands.packages import needing_train_packages
+from clickseg3d_core.commands.packages import needing
 
 _console = Console(highlight=False, soft_wrap=True)
 
@@ -42,7 +42,7 @@ def ablate(
     Example: clickseg3d ablate config/ablation/table4.yaml --data shards/train --validation
     shards/unseen --steps 2000 -o out/table4
     """
-    with needing_train_packages():
+    with needing("train"):
         from clickseg3d_core.ablation.measure import MeasureConfig
         from clickseg3d_core.ablation.run import Budget, run_study
         from clickseg3d_core.ablation.study import read_study

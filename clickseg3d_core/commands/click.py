@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from rich.console import Console
 
-from clickseg3d_core.errors import ConfigError
+from clickseg3d_core.commands.packages import needing
 
 if TYPE_CHECKING:
     from clickseg3d_core.browser.page import Page
@@ -87,10 +87,6 @@ def opened(
 
 
 def _server(host: str, port: int) -> Any:
-    try:
+    with needing("browser"):
         import viser
-    except ModuleNotFoundError as error:
-        raise ConfigError(
-            "this needs the package viser; `pip install 'clickseg3d[browser]'`"
-        ) from error
     return viser.ViserServer(host=host, port=port, label="clickseg3d", verbose=False)

@@ -9,7 +9,7 @@ import typer
 from rich.console import Console
 from rich.progress import Progress
 
-from clickseg3d_core.commands.packages import needing_train_packages
+from clickseg3d_core.commands.packages import needing
 
 _console = Console(highlight=False, soft_wrap=True)
 
@@ -29,7 +29,7 @@ def judge(
     the best one from what each looks like. The network itself does not change. `clickseg3d train`
     does the same at its end.
     """
-    with needing_train_packages():
+    with needing("train"):
         from clickseg3d_core.training.config import JudgeConfig
         from clickseg3d_core.training.judging import judge_checkpoint
 

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from clickseg3d_core.commands.packages import needing_train_packages
+from clickseg3d_core.commands.packages import needing
 
 _console = Console(highlight=False, soft_wrap=True)
 
@@ -27,7 +27,7 @@ def mix(
     Weights in between keep most of what both can do. Without --keep-judge the result has no judge
     of extents; fit one with `clickseg3d judge`.
     """
-    with needing_train_packages():
+    with needing("train"):
         from clickseg3d_core.training.mixing import mix_checkpoints
 
         mix_checkpoints(before, after, output, share, keep_judge=keep_judge)

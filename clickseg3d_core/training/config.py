@@ -54,8 +54,8 @@ class TrainConfig:
         start_from_pointcept: Pointcept or PointTransformerV3 .pth for the backbone, or None.
         steps: Optimizer steps.
         minutes: Time limit of one command, from its start, as for a machine that is lent; the
-            learning rate then follows the clock, so that its cycle ends with the time. A resumed
-            run begins a new cycle. None = no limit.
+            learning rate then follows the clock or the steps, whichever ends first. A resumed run
+            has a cycle by the clock of its own. None = no limit.
         batch_size: Scenes per step and process.
         max_voxels: About how many voxels of a scene at most; larger ones are cropped around a
             random point.

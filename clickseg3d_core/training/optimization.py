@@ -65,27 +65,16 @@ def optimizer_of(net: nn.Module, config: TrainConfig) -> torch.optim.Optimizer:
     return Muon(parts, lr=config.learning_rate)
 
 
-def learning_rate(step: int, config: TrainConfig) -> float:
-    """One cycle: linear rise over the warm-up, then a cosine down to 1 % of the peak."""
-    warmup = max(1, round(config.warmup * config.steps))
-    if step < warmup:
-        return config.learning_rate * (step + 1) / warmup
-    return _falling((step - warmup) / max(1, config.steps - warmup), config)
-
-
-def learning_rate_at(share: float, config: TrainConfig) -> float:
-    """The same cycle by the clock.
+def learning_rate(share: float, config: TrainConfig) -> float:
+    """One cycle: linear rise over the warm-up, then a cosine down to 1 % of the peak.
 
     Args:
-        share: Part of the time that is over, 0..1.
+        share: Part of the run that is over with this step, 0..1.
         config: Of the run.
     """
     if share < config.warmup:
         return config.learning_rate * max(share / config.warmup, 0.01)
-    return _falling((share - config.warmup) / max(1e-9, 1.0 - config.warmup), config)
-
-
-def _falling(progress: float, config: TrainConfig) -> float:
+    progress = (share - config.warmup) / max(1e-9, 1.0 - config.warmup)
     return config.learning_rate * (0.01 + 0.99 * 0.5 * (1.0 + math.cos(math.pi * progress)))
 
 

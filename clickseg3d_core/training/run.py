@@ -34,7 +34,6 @@ from clickseg3d_core.training.judging import judged_network
 from clickseg3d_core.training.optimization import (
     freeze_norms,
     learning_rate,
-    learning_rate_at,
     optimizer_of,
     update_average,
 )
@@ -104,14 +103,11 @@ class Run:
         recent: list[dict[str, float]] = []
         for samples in self._loader():
             started = time.monotonic()
-            share = self._time_over(first)
-            if share is None:
-                rate = learning_rate(self.step, self.config)
-            elif share < 1.0:
-                rate = learning_rate_at(share, self.config)
-            else:
+            over = self._time_over(first)
+            if over >= 1.0:
                 break
-            recent.append(self._train_step(samples, rate))
+            share = max((self.step + 1) / self.config.steps, over)
+            recent.append(self._train_step(samples, learning_rate(share, self.config)))
             self.seconds += time.monotonic() - started
             self.step += 1
             if self.step % LOG_EVERY == 0 or self.step == self.config.steps:
@@ -127,14 +123,14 @@ class Run:
         if self.step % LOG_EVERY and self.step < self.config.steps and recent:
             self._log({"step": self.step, **_means(recent), "seconds": round(self.seconds, 1)})
 
-    def _time_over(self, first: float) -> float | None:
-        """Part of the time that is over, the same in all processes; None without a limit.
+    def _time_over(self, first: float) -> float:
+        """Part of the time that is over, the same in all processes; 0 without a limit.
 
         Args:
             first: `time.monotonic()` at which stepping began.
         """
         if self.config.minutes is None:
-            return None
+            return 0.0
         whole = self._began + 60.0 * self.config.minutes - first
         share = (time.monotonic() - first) / whole if whole > 0.0 else 1.0
         return float(self.fabric.broadcast(share))
