@@ -5,6 +5,7 @@ import socket
 import subprocess
 import sys
 import urllib.request
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -126,11 +127,26 @@ def test_a_click_on_the_page_marks_the_point_under_it_and_save_writes_all_points
 def test_what_is_hidden_is_not_clicked(server, scan, tmp_path):
     page = command.opened(server, scan[0], tmp_path / "out.ply", device="cpu")
     top = page._xyz[int(np.argmax(page._xyz[:, 2]))]
-    page._top.value = float(top[2]) - 0.05
-    page._do(lambda: None)
+    shown = page._top.value
+    page._top.value = float(page._xyz[:, 2].min()) - 1.0
     page.click(top + [0.0, 0.0, 3.0], np.array([0.0, 0.0, -1.0]), "current")
-    made = page.desk.session.clicks.positions
-    assert len(made) == 0 or (made @ page._upright.T - page._center)[0, 2] <= page._top.value
+    assert len(page.desk.session) == 0
+    page._top.value = shown
+    page.click(top + [0.0, 0.0, 3.0], np.array([0.0, 0.0, -1.0]), "current")
+    assert len(page.desk.session) == 1
+
+
+def test_keys_held_at_a_click_say_whose_it_is(server, scan, tmp_path, monkeypatch):
+    acts = {}
+    monkeypatch.setattr(
+        server.scene, "on_click", lambda *, modifier: lambda act: acts.update({modifier: act})
+    )
+    page = command.opened(server, scan[0], tmp_path / "out.ply", device="cpu")
+    top = page._xyz[int(np.argmax(page._xyz[:, 2]))]
+    event = SimpleNamespace(ray_origin=tuple(top + [0.0, 0.0, 3.0]), ray_direction=(0.0, 0.0, -1.0))
+    for modifier in (None, "shift", "cmd/ctrl", None):
+        acts[modifier](event)
+    assert page.desk.session.clicks.object_ids.tolist() == [1, 2, 0, 2]
 
 
 def test_an_error_is_said_on_the_page(server, scan, tmp_path):

@@ -138,7 +138,7 @@ def test_the_schedule_has_an_end_and_a_beginning_at_any_share(run_config):
 
 
 def test_a_time_limit_ends_a_run_with_its_cycle(run_config, tmp_path):
-    folder = train(run_config, ["steps=100000", "minutes=0.06"], tmp_path / "run")
+    folder = train(run_config, ["steps=100000", "minutes=0.06", "warmup=0"], tmp_path / "run")
     last = rows_of(tmp_path / "run")[-1]
     assert 0 < last["step"] < 100000
     assert last["lr"] < 0.9 * read_config(run_config)[0].learning_rate
