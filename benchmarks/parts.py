@@ -45,6 +45,7 @@ def without_parts(segmenter: ClickSegmenter) -> Iterator[tuple[str, ClickSegment
     yield "no judge, one cut for all", changed(segmenter, extent="fixed")
     yield "one judge, no panel", judged_by_one(segmenter)
     yield "not settled", changed(segmenter, settle=False)
+    yield "one encoding", changed(segmenter, coarser=0.0)
     yield "free background clicks", changed(segmenter, background_clicks="free")
     yield "class from voxels too", changed(segmenter, dense_classes=True)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -17,6 +17,7 @@ from scipy.spatial import cKDTree
 from clickseg3d_core.answer import ClassEvidence, build_segmentation
 from clickseg3d_core.candidates import Candidates, Decoded
 from clickseg3d_core.checkpoint import load_checkpoint, shipped_weights
+from clickseg3d_core.coarser import Spread, mean_answer
 from clickseg3d_core.edges import describe_edges, edge_graph
 from clickseg3d_core.errors import CheckpointError, ClickError
 from clickseg3d_core.extent import ExtentTable
@@ -59,6 +60,7 @@ class Encoding:
         graphs: (V, V) sparse step costs of each kind of path, see `ClickQueries`.
         classes: (V, N_c) float32 log probability of each voxel's class, or None.
         extents: What candidate extents are described from, and masks settle by, or None.
+        coarser: The same cloud in coarser voxels, and how those lie to these, or None.
         parts: What `closeup` has encoded of the cloud besides.
     """
 
@@ -71,6 +73,7 @@ class Encoding:
     graphs: tuple[csr_matrix, ...]
     classes: NDArray[np.float32] | None
     extents: ExtentTable | None = None
+    coarser: tuple[Encoding, Spread] | None = None
     parts: dict[tuple[float, ...], Any] = field(default_factory=dict)
     _paths: KeptByVoxel = field(default_factory=KeptByVoxel)
 
@@ -162,6 +165,19 @@ class ClickSegmenter:
             rotation = found_rotation(grid)
             if (rotation != np.eye(3)).any():
                 grid = self._voxels(cloud, voxel_size, rotation)
+        encoding = self._in_voxels(cloud, grid, rotation, described=self._describes())
+        factor = self.config.decoder.coarser if self._is_own() else 0.0
+        if not factor:
+            return encoding
+        coarse_grid = voxelize(turned(cloud, rotation), factor * grid.voxel_size)
+        coarse = self._in_voxels(cloud, coarse_grid, rotation, described=False)
+        spread = Spread.between(grid, coarse_grid, coarse.tree, self.device)
+        return replace(encoding, coarser=(coarse, spread))
+
+    def _in_voxels(
+        self, cloud: PointCloud, grid: VoxelGrid, rotation: NDArray[np.float64], *, described: bool
+    ) -> Encoding:
+        """The cloud in the voxels of one grid."""
         surface = describe_surface(grid)
         with np.errstate(invalid="ignore"):
             floor = floor_height(cloud.xyz @ rotation[2])
@@ -175,7 +191,7 @@ class ClickSegmenter:
             torch.from_numpy(features).to(self.device),
             torch.from_numpy(grid.centers).to(self.device),
         )[0]
-        graphs, extents = self._surroundings(grid, surface, memory)
+        graphs, extents = self._surroundings(grid, surface, memory, described)
         return Encoding(
             cloud=cloud,
             upright=rotation,
@@ -200,11 +216,10 @@ class ClickSegmenter:
         return voxelize(cloud, size)
 
     def _surroundings(
-        self, grid: VoxelGrid, surface: Surface, memory: Any
+        self, grid: VoxelGrid, surface: Surface, memory: Any, described: bool
     ) -> tuple[tuple[csr_matrix, ...], ExtentTable | None]:
         """Graphs of each kind of path, and what extents are judged by."""
         heads, kinds = self.net.scene_heads, self.config.path_kinds
-        described = self.net.judge is not None or self.config.decoder.settle
         if heads is None or (kinds < 2 and not described):
             return (surface.graph,)[:kinds], None
         edges = describe_edges(grid, surface)
@@ -289,7 +304,12 @@ class ClickSegmenter:
         with _threads_for(len(rows) * encoding.voxel_count, self.device):
             masks, logits = self._decoded_queries(encoding, queries, len(object_ids))
         classes = None if logits is None else logits.float().log_softmax(dim=1).cpu().numpy()
-        return Decoded(rows=rows, masks=masks, classes=classes)
+        answer = Decoded(rows=rows, masks=masks, classes=classes)
+        if encoding.coarser is None:
+            return answer
+        coarse, spread = encoding.coarser
+        share = self.config.decoder.coarser_share
+        return mean_answer(answer, self.decoded(coarse, clicks), spread, share)
 
     def judged(
         self, encoding: Encoding, decoded: Decoded, clicks: Clicks
@@ -326,9 +346,14 @@ class ClickSegmenter:
             "sha256": self._record.get("sha256"),
         }
 
+    def _is_own(self) -> bool:
+        return self.config.family == "clickseg3d"
+
     def _carves(self) -> bool:
-        own = self.config.family == "clickseg3d"
-        return own and self.config.decoder.background_clicks == "carve"
+        return self._is_own() and self.config.decoder.background_clicks == "carve"
+
+    def _describes(self) -> bool:
+        return self.net.judge is not None or self.config.decoder.settle
 
     def _clicked_voxels(self, encoding: Encoding, clicks: Clicks) -> NDArray[np.int64]:
         if len(clicks) == 0:

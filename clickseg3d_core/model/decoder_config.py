@@ -59,6 +59,10 @@ class DecoderConfig:
             cut above then holds only for what background clicks claim. `clickseg3d judge` fits
             that network.
         settle: Neighboring voxels that no edge divides get the same answer, see `settling`.
+        coarser: The cloud is encoded a second time in voxels so many times as wide, and masks are
+            means of both answers, see `coarser`; 0 encodes once. No matter of training but for the
+            range of voxel sizes.
+        coarser_share: Of the coarser answer in that mean.
     """
 
     channels: int = 256
@@ -87,12 +91,19 @@ class DecoderConfig:
     background_logit: float = 0.0
     extent: Literal["fixed", "judged"] = "fixed"
     settle: bool = False
+    coarser: float = 0.0
+    coarser_share: float = 0.5
 
     def __post_init__(self) -> None:
         if self.channels % self.heads:
             raise ConfigError(
                 f"decoder.channels ({self.channels}) must be a multiple of heads ({self.heads})"
             )
+
+        if self.coarser != 0.0 and not 1.0 < self.coarser < float("inf"):
+            raise ConfigError(f"decoder.coarser must be 0 or above 1, got {self.coarser}")
+        if not 0.0 <= self.coarser_share <= 1.0:
+            raise ConfigError(f"decoder.coarser_share must be 0 to 1, got {self.coarser_share}")
 
         for name in ("semantic_channels", "spatial_channels", "prototypes"):
             value = getattr(self, name)

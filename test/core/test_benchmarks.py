@@ -47,7 +47,7 @@ def folder(tmp_path, scene) -> Path:
 @pytest.fixture
 def judged(tiny_segmenter) -> ClickSegmenter:
     net = with_judge(tiny_segmenter.net, seed=3)
-    decoder = replace(net.config.decoder, settle=True, dense_classes=False)
+    decoder = replace(net.config.decoder, settle=True, coarser=2.0, dense_classes=False)
     net.config = replace(net.config, decoder=decoder)
     return ClickSegmenter(net, {}, torch.device("cpu"))
 
@@ -111,6 +111,7 @@ def test_parts_are_taken_away_one_at_a_time(judged) -> None:
         "no judge, one cut for all": (["extent"], False),
         "one judge, no panel": ([], True),
         "not settled": (["settle"], True),
+        "one encoding": (["coarser"], True),
         "free background clicks": (["background_clicks"], True),
         "class from voxels too": (["dense_classes"], True),
     }
