@@ -21,6 +21,10 @@ def mix(
     keep_judge: Annotated[
         bool, typer.Option("--keep-judge", help="Take over the judge of the checkpoint before.")
     ] = False,
+    switches: Annotated[
+        list[str] | None,
+        typer.Option("--set", help="Switch of the model, like decoder.coarser=2.0."),
+    ] = None,
 ) -> None:
     """Mix a tuned network with what it was tuned from.
 
@@ -30,5 +34,7 @@ def mix(
     with needing("train"):
         from clickseg3d_core.training.mixing import mix_checkpoints
 
-        mix_checkpoints(before, after, output, share, keep_judge=keep_judge)
+        mix_checkpoints(
+            before, after, output, share, keep_judge=keep_judge, switches=switches or ()
+        )
     _console.print(f"checkpoint in {output}", markup=False)

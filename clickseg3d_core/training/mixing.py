@@ -6,6 +6,7 @@ most of both (Wortsman et al., "Robust fine-tuning of zero-shot models", CVPR 20
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -19,13 +20,22 @@ from clickseg3d_core.checkpoint import (
     read_weights,
     save_checkpoint,
 )
+from clickseg3d_core.config import apply_overrides, from_dict, to_dict
 from clickseg3d_core.errors import ConfigError
+from clickseg3d_core.model.families import build_net
+from clickseg3d_core.model.network import ClickNet, ModelConfig
 from clickseg3d_core.training.growth import grown
 from clickseg3d_core.training.start import unjudged_net, without_judge
 
 
 def mix_checkpoints(
-    before: Path, after: Path, output: Path, share: float, *, keep_judge: bool = False
+    before: Path,
+    after: Path,
+    output: Path,
+    share: float,
+    *,
+    keep_judge: bool = False,
+    switches: Sequence[str] = (),
 ) -> None:
     """Write a checkpoint between two others, without a judge unless that of the first is kept.
 
@@ -36,10 +46,13 @@ def mix_checkpoints(
         share: Of the weights after, 0..1.
         keep_judge: Take over the judge that was fitted to the network before, and its cut. It
             serves one that is near to it, see docs/training_log.md, 27; a far one needs its own.
+        switches: Of the model, written key=value, that need no other weights, like
+            decoder.coarser=2.0.
 
     Raises:
-        CheckpointError: if one cannot be read, or they are of different networks.
-        ConfigError: if the share is out of range, or there is no judge to keep.
+        CheckpointError: if one cannot be read, they are of different networks, or a switch needs
+            other weights.
+        ConfigError: if the share is out of range, there is no judge to keep, or a switch is none.
     """
     if not 0.0 <= share <= 1.0:
         raise ConfigError(f"share must be in 0..1, got {share}")
@@ -64,7 +77,21 @@ def mix_checkpoints(
         net.config = replace(net.config, decoder=decoder)
         net.judge = judged.judge
         training["judge"] = read_record(before).get("training", {}).get("judge", {})
-    save_checkpoint(net, output, training={**training, "share": share})
+    save_checkpoint(switched(net, switches), output, training={**training, "share": share})
+
+
+def switched(net: ClickNet, switches: Sequence[str]) -> ClickNet:
+    """The network with other values in its config and the same weights.
+
+    Raises:
+        CheckpointError: if they need other weights.
+        ConfigError: if there is no such value.
+    """
+    if not switches:
+        return net
+    other = build_net(from_dict(ModelConfig, apply_overrides(to_dict(net.config), switches)))
+    load_weights(other, net.state_dict(), "the mix")
+    return other.eval()
 
 
 def _between(old: Tensor, new: Tensor, share: float) -> Tensor:

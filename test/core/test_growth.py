@@ -190,3 +190,34 @@ def test_mix_command(tiny_config, tmp_path, capsys):
     with pytest.raises(SystemExit) as stopped:
         cli.main(["mix", str(one), str(one), "-o", str(tmp_path / "mix"), "--share", "1.5"])
     assert stopped.value.code
+
+
+def test_switches_that_need_no_other_weights_are_set_while_mixing(tiny_config, tmp_path):
+    net = with_judge(drawn(tiny_config), seed=4)
+    one = saved(net, tmp_path / "a")
+    switches = ["decoder.coarser=2.0", "decoder.background_logit=-1"]
+    mix_checkpoints(one, one, tmp_path / "mix", 0.5, keep_judge=True, switches=switches)
+    mixed, _ = load_checkpoint(tmp_path / "mix")
+    decoder = replace(net.config.decoder, coarser=2.0, background_logit=-1.0)
+    assert mixed.config == replace(net.config, decoder=decoder)
+    had = net.state_dict()
+    assert mixed.state_dict().keys() == had.keys()
+    for name, kept in mixed.state_dict().items():
+        assert torch.allclose(kept.float(), had[name].float(), atol=1e-2), name
+
+
+def test_switches_that_need_other_weights_are_refused(tiny_config, tmp_path):
+    one = saved(drawn(tiny_config), tmp_path / "a")
+    for switch, error in (("decoder.votes=false", CheckpointError), ("decoder.no=1", ConfigError)):
+        with pytest.raises(error):
+            mix_checkpoints(one, one, tmp_path / "mix", 0.5, switches=[switch])
+        assert not (tmp_path / "mix").exists()
+
+
+def test_mix_command_sets_switches(tiny_config, tmp_path):
+    one = saved(drawn(tiny_config), tmp_path / "a")
+    command = ["mix", str(one), str(one), "-o", str(tmp_path / "mix")]
+    with pytest.raises(SystemExit) as stopped:
+        cli.main([*command, "--set", "decoder.coarser=2.0"])
+    assert not stopped.value.code
+    assert load_checkpoint(tmp_path / "mix")[0].config.decoder.coarser == 2.0
