@@ -23,11 +23,13 @@ class Decoded:
             clicks.
         classes: (K, N_c) float32 log probability of each click's class, or None if the network has
             no class head.
+        opinions: P masks (O + B, V) of which `masks` is the mean, if it is one.
     """
 
     rows: NDArray[np.int64]
     masks: torch.Tensor
     classes: NDArray[np.float32] | None
+    opinions: tuple[torch.Tensor, ...] = ()
 
     @cached_property
     def beaten(self) -> torch.Tensor:
@@ -62,12 +64,17 @@ class Candidates:
             clicks: K clicks, at least one of them on an object.
         """
         rows = decoded.rows
-        logits = decoded.masks.masked_fill(decoded.beaten, LOST).float().cpu().numpy()
+        logits, *opinions = (
+            masks.masked_fill(decoded.beaten, LOST).float().cpu().numpy()
+            for masks in (decoded.masks, *decoded.opinions)
+        )
         terms, inside, clicked, classes = [], [], [], []
-        for row, object_id in zip(logits, clicks.objects, strict=False):
+        for number, object_id in enumerate(clicks.objects):
             own = clicks.object_ids == object_id
-            row[rows[~own]] = LOST
-            described = extents.describe(row, rows[own], int((~own).sum()))
+            logits[number, rows[~own]] = LOST
+            described = extents.describe(
+                logits[number], rows[own], int((~own).sum()), [masks[number] for masks in opinions]
+            )
             terms.append(described[0])
             inside.append(described[1])
             clicked.append(described[2])

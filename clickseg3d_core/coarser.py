@@ -79,8 +79,9 @@ def mean_answer(fine: Decoded, coarse: Decoded, spread: Spread, share: float) ->
         spread: From V' to V voxels.
         share: Of the coarse answer, 0 to 1. Classes count the same.
     """
-    masks = (1.0 - share) * fine.masks + share * spread(coarse.masks)
+    wide = spread(coarse.masks)
+    masks = (1.0 - share) * fine.masks + share * wide
     classes = fine.classes
     if classes is not None and coarse.classes is not None:
         classes = (classes + coarse.classes) / np.float32(2.0)
-    return Decoded(rows=fine.rows, masks=masks, classes=classes)
+    return Decoded(rows=fine.rows, masks=masks, classes=classes, opinions=(fine.masks, wide))

@@ -9,6 +9,7 @@ from these terms.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -23,7 +24,9 @@ from clickseg3d_core.voxels import VoxelGrid, floor_height
 
 CUTS = (-6.0, -4.5, -3.0, -2.0, -1.0, -0.25, 0.5, 1.25, 2.0, 3.0, 4.5, 6.0)
 """Mask logits at which an object may end."""
-EXTENT_TERMS = 35
+OPINIONS = 2
+"""Masks at most whose mean is cut; what is missing agrees."""
+EXTENT_TERMS = 35 + 2 * OPINIONS
 LOST = -9.0
 """Logit of a voxel that is certainly not the object's."""
 
@@ -111,7 +114,11 @@ class ExtentTable:
         )
 
     def describe(
-        self, logits: NDArray[np.float32], clicked: NDArray[np.int64], others: int
+        self,
+        logits: NDArray[np.float32],
+        clicked: NDArray[np.int64],
+        others: int,
+        opinions: Sequence[NDArray[np.float32]] = (),
     ) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float32]]:
         """The candidates of one object.
 
@@ -119,6 +126,7 @@ class ExtentTable:
             logits: (V,) of its mask; LOST where it cannot be.
             clicked: Its clicked voxels, which belong to every candidate; at least one.
             others: Clicks of the user that are not on it.
+            opinions: P masks (V,) whose mean `logits` is, at most OPINIONS.
 
         Returns:
             (T, EXTENT_TERMS) and (T, C) float32, a row for each of CUTS: terms, and the mean of
@@ -139,7 +147,8 @@ class ExtentTable:
         terms = np.concatenate(
             [self._edges(sums[:, 0], logit, border, len(clicked), others),
              self._shape(sums, self.moments[clicked, 1:4].mean(axis=0)),
-             _colors(sums, border, self.moments[clicked, 14:17].mean(axis=0))],
+             _colors(sums, border, self.moments[clicked, 14:17].mean(axis=0)),
+             _agreement(level, sums[:, 0], opinions)],
             axis=1,
         )  # fmt: skip
         inside = _nested(own, self.features[members]) / sums[:, :1]
@@ -228,6 +237,33 @@ def _colors(
     out, inside = np.maximum(border[:, 0], 1.0), np.maximum(border[:, 5], 1.0)
     away = np.linalg.norm(color - click, axis=1)
     return np.stack([border[:, 3] / out, border[:, 8] / inside, spread, away], axis=1)
+
+
+def _agreement(
+    level: NDArray[np.int8], count: NDArray[np.float64], opinions: Sequence[NDArray[np.float32]]
+) -> NDArray[np.float64]:
+    """(T, 2 * OPINIONS): part of the candidate that each opinion has too, and how large its own is.
+
+    Args:
+        level: (V,) cuts that each voxel passes, less one.
+        count: (T,) voxels of each candidate.
+        opinions: (V,) mask logits each.
+    """
+    terms = np.zeros((len(CUTS), 2 * OPINIONS))
+    terms[:, ::2] = 1.0
+    for number, opinion in enumerate(opinions):
+        members = np.flatnonzero(opinion > CUTS[0])
+        own = np.searchsorted(CUTS, opinion[members]) - 1
+        size = _passing(own)
+        terms[:, 2 * number] = _passing(np.minimum(own, level[members])) / count
+        terms[:, 2 * number + 1] = np.log((size + 1.0) / (count + 1.0))
+    return terms
+
+
+def _passing(level: NDArray[Any]) -> NDArray[np.float64]:
+    """(T,) how many pass each cut."""
+    sums = np.bincount(level + 1, minlength=_LEVELS)[1:]
+    return np.asarray(np.cumsum(sums[::-1])[::-1], np.float64)
 
 
 def _nested(level: NDArray[np.int8], values: NDArray[np.float32]) -> NDArray[np.float64]:

@@ -83,6 +83,8 @@ def test_the_share_weighs_both_and_what_is_ruled_out_stays_so(two_boxes):
     assert torch.allclose(found.masks[0], torch.tensor(2.5), atol=1e-5)
     assert torch.isneginf(found.masks[1]).all()
     assert found.rows.tolist() == [3]
+    assert found.opinions[0] is masks
+    assert torch.allclose(found.opinions[1], torch.tensor(-2.0), atol=1e-5)
     np.testing.assert_allclose(found.classes, logs.mean(axis=0, keepdims=True), rtol=1e-6)
     assert mean_answer(replace_classes(one), other, spread, 0.25).classes is None
 

@@ -78,6 +78,26 @@ def test_a_lost_voxel_is_in_no_candidate_and_a_clicked_one_in_all(table):  # typ
     assert np.allclose(features, extents.features[5])
 
 
+def test_opinions_are_compared_with_the_candidates_of_their_mean(table, rng):  # type: ignore[no-untyped-def]
+    grid, _, _, extents, _ = table
+    logits = rng.uniform(-8.0, 8.0, len(grid)).astype(np.float32)
+    opinions = [logits + rng.normal(0.0, 2.0, len(grid)).astype(np.float32) for _ in range(2)]
+    clicked = np.array([3])
+    terms, _, _ = extents.describe(logits, clicked, 0, opinions)
+    alone, _, _ = extents.describe(logits, clicked, 0)
+    assert np.array_equal(terms[:, :35], alone[:, :35])
+    assert np.array_equal(alone[:, 35:], np.tile([1.0, 0.0, 1.0, 0.0], (len(CUTS), 1)))
+    for row, cut in zip(terms, CUTS, strict=True):
+        inside = logits > cut
+        inside[clicked] = True
+        for number, opinion in enumerate(opinions):
+            other = opinion > cut
+            part, size = row[35 + 2 * number : 37 + 2 * number]
+            assert part == pytest.approx((other & inside).sum() / inside.sum(), abs=1e-5)
+            expected = np.log((other.sum() + 1.0) / (inside.sum() + 1.0))
+            assert size == pytest.approx(expected, abs=1e-4)
+
+
 def test_the_judge_cuts_where_it_judges_best():
     judge = ExtentJudge(4, 3)
     with torch.no_grad():

@@ -16,7 +16,7 @@ from clickseg3d_core.checkpoint import save_checkpoint
 from clickseg3d_core.commands.judge import judge
 from clickseg3d_core.data.scene import Scene, save_scene
 from clickseg3d_core.extent import CUTS, EXTENT_TERMS
-from clickseg3d_core.model.judge import SHARPNESS, ExtentJudge
+from clickseg3d_core.model.judge import JUDGED_TERMS, SHARPNESS, ExtentJudge
 from clickseg3d_core.training.config import JudgeConfig
 from clickseg3d_core.training.judging import (
     Examples,
@@ -125,7 +125,7 @@ def test_members_of_the_panel_share_nothing_and_count_alike(rng):
 def test_features_seen_before_or_after_the_mean_are_the_same(judged, two_boxes, rng):
     """Fitting sees means of features, answering takes means of what is seen."""
     seeing = ClickSegmenter(with_judge(judged.net), {}, torch.device("cpu"))
-    judged.net.judge.mean.copy_(torch.from_numpy(rng.normal(size=140).astype(np.float32)))
+    judged.net.judge.mean.copy_(torch.from_numpy(rng.normal(size=JUDGED_TERMS).astype(np.float32)))
     seeing.net.judge.load_state_dict(judged.net.judge.state_dict(), strict=False)  # all but `see`
     clicks = Clicks(np.array([[-0.2, 0.0, 0.16], [0.3, 0.0, 0.1]]), np.array([1, 2]))
     found = []
