@@ -165,22 +165,28 @@ class ClickSegmenter:
             rotation = found_rotation(grid)
             if (rotation != np.eye(3)).any():
                 grid = self._voxels(cloud, voxel_size, rotation)
-        encoding = self._in_voxels(cloud, grid, rotation, described=self._describes())
+        with np.errstate(invalid="ignore"):
+            floor = floor_height(cloud.xyz @ rotation[2])
+        encoding = self._in_voxels(cloud, grid, rotation, floor, described=self._describes())
         factor = self.config.decoder.coarser if self._is_own() else 0.0
         if not factor:
             return encoding
-        coarse_grid = voxelize(turned(cloud, rotation), factor * grid.voxel_size)
-        coarse = self._in_voxels(cloud, coarse_grid, rotation, described=False)
+        coarse_grid = self._voxels(cloud, factor * grid.voxel_size, rotation)
+        coarse = self._in_voxels(cloud, coarse_grid, rotation, floor, described=False)
         spread = Spread.between(grid, coarse_grid, coarse.tree, self.device)
         return replace(encoding, coarser=(coarse, spread))
 
     def _in_voxels(
-        self, cloud: PointCloud, grid: VoxelGrid, rotation: NDArray[np.float64], *, described: bool
+        self,
+        cloud: PointCloud,
+        grid: VoxelGrid,
+        rotation: NDArray[np.float64],
+        floor: float,
+        *,
+        described: bool,
     ) -> Encoding:
         """The cloud in the voxels of one grid."""
         surface = describe_surface(grid)
-        with np.errstate(invalid="ignore"):
-            floor = floor_height(cloud.xyz @ rotation[2])
         features = input_features(self.config.inputs, grid, surface, floor)
         batch = VoxelBatch(
             coords=torch.from_numpy(grid.coords).to(self.device),

@@ -8,11 +8,12 @@ import torch
 from scipy.spatial import cKDTree
 
 from clickseg3d_core import Clicks, ClickSegmenter, PointCloud
-from clickseg3d_core.candidates import Decoded
+from clickseg3d_core.candidates import Candidates, Decoded
 from clickseg3d_core.coarser import Spread, mean_answer
 from clickseg3d_core.errors import ConfigError
+from clickseg3d_core.extent import CUTS
 from clickseg3d_core.model.decoder_config import DecoderConfig
-from clickseg3d_core.model.families import build_net
+from clickseg3d_core.training.mixing import switched
 from clickseg3d_core.voxels import voxelize
 
 CPU = torch.device("cpu")
@@ -27,10 +28,8 @@ def places(grid):
     return grid.centers * grid.voxel_size + grid.origin
 
 
-def looking_twice(segmenter, **switches) -> ClickSegmenter:
-    decoder = replace(segmenter.config.decoder, **{"coarser": 2.0, **switches})
-    net = build_net(replace(segmenter.config, decoder=decoder))
-    net.load_state_dict(segmenter.net.state_dict())
+def looking_twice(segmenter, *switches) -> ClickSegmenter:
+    net = switched(segmenter.net, ["decoder.coarser=2.0", *switches])
     return ClickSegmenter(net, {}, CPU)
 
 
@@ -95,7 +94,7 @@ def replace_classes(answer):
 
 def test_a_segmenter_answers_the_mean_of_both_encodings(tiny_segmenter, two_boxes):
     cloud, ids = two_boxes
-    twice = looking_twice(tiny_segmenter, coarser_share=0.5)
+    twice = looking_twice(tiny_segmenter, "decoder.coarser_share=0.5")
     clicks = Clicks(cloud.xyz[[int(np.flatnonzero(ids == i)[0]) for i in (1, 2)]], np.array([1, 2]))
     encoding = twice.encode(cloud)
     coarse, spread = encoding.coarser
@@ -113,6 +112,26 @@ def test_a_segmenter_answers_the_mean_of_both_encodings(tiny_segmenter, two_boxe
     labels = twice.segment(encoding, clicks).labels
     assert len(labels) == len(cloud)
     assert np.array_equal(labels, twice.segment(twice.encode(cloud), clicks).labels)
+
+
+def test_candidates_know_how_far_both_opinions_agree(tiny_segmenter, two_boxes):
+    cloud, ids = two_boxes
+    twice = looking_twice(tiny_segmenter, "decoder.settle=true")
+    rows = [int(np.flatnonzero(ids == i)[0]) for i in (1, 2)]
+    clicks = Clicks(cloud.xyz[rows], np.array([1, 2]))
+    encoding = twice.encode(cloud)
+    decoded = twice.decoded(encoding, clicks)
+    terms = Candidates.of(encoding.extents, decoded, clicks).terms
+    cut = CUTS.index(-0.25)
+    inside = (decoded.masks > -0.25) & ~decoded.beaten
+    inside[0, decoded.rows[1]], inside[1, decoded.rows[0]] = False, False
+    inside[0, decoded.rows[0]], inside[1, decoded.rows[1]] = True, True
+    for number, opinion in enumerate(decoded.opinions):
+        agreed = inside & (opinion > -0.25) & ~decoded.beaten
+        part = agreed.sum(dim=1) / inside.sum(dim=1)
+        assert terms[:, cut, 35 + 2 * number] == pytest.approx(part.numpy(), abs=0.02)
+    alone = replace(decoded, opinions=())
+    assert not np.allclose(Candidates.of(encoding.extents, alone, clicks).terms, terms, atol=0.01)
 
 
 def test_both_encodings_stand_upright(tiny_segmenter, two_boxes):

@@ -7,14 +7,17 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+import yaml
+from conftest import benchmark
 
 from clickseg3d_core import Clicks, ClickSegmenter, PointCloud
 from clickseg3d_core.candidates import Candidates
 from clickseg3d_core.clicks import innermost_point
 from clickseg3d_core.data.scene import Scene, load_scene
-from clickseg3d_core.evaluation.single_object import evaluate_scene
+from clickseg3d_core.evaluation.single_object import evaluate_scene, seen_points
 
 REAL = Path(__file__).parents[3] / "shared" / "data" / "dev" / "mosd_learn"
+MUG = REAL.parent / "unlabelled" / "pcl_table_scene_mug_stereo_textured.npz"
 DEMO = Path(__file__).parents[2] / "clickseg3d_core" / "demo" / "scan.npz"
 
 
@@ -95,6 +98,23 @@ def test_shipped_masks_settle_and_that_changes_little(shipped, scene, clicks):
     rough = answer(ClickSegmenter(net, {}, torch.device("cpu")), scene, clicks)
     changed = (rough != answer(shipped, scene, clicks)).mean()
     assert 0.0 < changed < 0.03
+
+
+@pytest.mark.skipif(not MUG.is_file(), reason="real scans are not part of the repository")
+def test_a_wall_that_is_large_in_voxels_needs_the_coarser_encoding(shipped):
+    objects = benchmark("real_objects")
+    scan = yaml.safe_load(objects.OUTLINES.read_text())[MUG.stem]
+    scene, names = objects.outlined_scene(MUG, scan, True)
+    encoding = shipped.encode(PointCloud(scene.xyz, scene.rgb))
+    assert encoding.coarser[0].voxel_size == pytest.approx(2.0 * encoding.voxel_size)
+    wall, seen = scene.instance == names.index("wall") + 1, seen_points(encoding)
+    point = seen[innermost_point(scene.xyz[seen], wall[seen])]
+    ious = []
+    for looked in (encoding, replace(encoding, coarser=None)):
+        found = shipped.segment(looked, Clicks(scene.xyz[[point]], np.array([1]))).labels == 1
+        ious.append((found & wall).sum() / (found | wall).sum())
+    assert ious[0] > 0.9
+    assert ious[1] < 0.5
 
 
 @pytest.mark.slow
