@@ -10,6 +10,7 @@ from scipy.spatial.transform import Rotation
 
 from clickseg3d_core.data.distortion import auto_contrast, elastic_distortion
 from clickseg3d_core.data.painting import painted
+from clickseg3d_core.data.partial import partial
 from clickseg3d_core.data.scene import Scene
 from clickseg3d_core.errors import ConfigError
 
@@ -19,6 +20,7 @@ class AugmentConfig:
     """Changes to a scene before it is voxelized.
 
     Attributes:
+        partial: Probability that a part of the scene is shown, see `data.partial`.
         tumble: Probability of a rotation to any attitude, for networks that are given clouds as
             they come, not turned upright; else a turn about z with a small tilt.
         tilt_degrees: Standard deviation of that tilt.
@@ -44,6 +46,7 @@ class AugmentConfig:
         ConfigError: if a range or a distortion is impossible.
     """
 
+    partial: float = 0.0
     tumble: float = 0.0
     tilt_degrees: float = 2.0
     flip: float = 0.5
@@ -71,6 +74,8 @@ class AugmentConfig:
 
 def augment(scene: Scene, settings: AugmentConfig, rng: np.random.Generator) -> Scene:
     """A randomly changed copy of a scene; labels stay with their points."""
+    if settings.partial and rng.random() < settings.partial:
+        scene = partial(scene, rng)
     if rng.random() < settings.thin:
         scene = _thin(scene, settings.thin_keep, rng)
     colored = scene.rgb is not None and rng.random() >= settings.drop_color

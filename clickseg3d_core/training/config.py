@@ -25,6 +25,8 @@ class JudgeConfig:
         beside: Probability that a first click is not the innermost point but any of the object.
         without_color: Probability that a scene is shown without colors.
         bend: Largest amplitude of bent surfaces, in voxels, see `data.distortion.bent`.
+        partial: Probability that a part of a scene is shown, see `data.partial`.
+        without_up: Probability that nobody says which way is up.
         epochs: Rounds through the examples.
         seed: Of all of it.
     """
@@ -36,6 +38,8 @@ class JudgeConfig:
     beside: float = 0.35
     without_color: float = 0.3
     bend: float = 0.6
+    partial: float = 0.5
+    without_up: float = 0.3
     epochs: int = 16
     seed: int = 0
 
