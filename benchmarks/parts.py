@@ -43,6 +43,7 @@ def without_parts(segmenter: ClickSegmenter) -> Iterator[tuple[str, ClickSegment
         raise CheckpointError("the checkpoint has no judge; `clickseg3d judge` fits one")
     yield "all parts", segmenter
     yield "no judge, one cut for all", changed(segmenter, extent="fixed")
+    yield "a judge without doubts", changed(segmenter, doubt=0.0)
     yield "one judge, no panel", judged_by_one(segmenter)
     yield "not settled", changed(segmenter, settle=False)
     yield "one encoding", changed(segmenter, coarser=0.0)

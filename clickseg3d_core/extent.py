@@ -27,6 +27,8 @@ CUTS = (-6.0, -4.5, -3.0, -2.0, -1.0, -0.25, 0.5, 1.25, 2.0, 3.0, 4.5, 6.0)
 OPINIONS = 2
 """Masks at most whose mean is cut; what is missing agrees."""
 EXTENT_TERMS = 35 + 2 * OPINIONS
+SIZE_TERM = 25
+"""Which of them is the logarithm of a candidate's voxels."""
 LOST = -9.0
 """Logit of a voxel that is certainly not the object's."""
 

@@ -323,7 +323,8 @@ class ClickSegmenter:
         """(O,) logits at which the objects end, or None for the same cut everywhere."""
         if self.net.judge is None or encoding.extents is None:
             return None
-        return self.net.judge.cuts(Candidates.of(encoding.extents, decoded, clicks))
+        candidates = Candidates.of(encoding.extents, decoded, clicks)
+        return self.net.judge.cuts(candidates, self.config.decoder.doubt)
 
     def _decoded_queries(
         self, encoding: Encoding, queries: ClickQueries, objects: int

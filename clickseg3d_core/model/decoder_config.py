@@ -63,6 +63,8 @@ class DecoderConfig:
             means of both answers, see `coarser`; 0 encodes once. No matter of training but for the
             range of voxel sizes.
         coarser_share: Of the coarser answer in that mean.
+        doubt: A large object none of whose extents is judged to have this IoU is one that the
+            judge does not know; it gets a wide cut, see `judge.UNKNOWN_CUT`. 0 always trusts it.
     """
 
     channels: int = 256
@@ -93,6 +95,7 @@ class DecoderConfig:
     settle: bool = False
     coarser: float = 0.0
     coarser_share: float = 0.5
+    doubt: float = 0.0
 
     def __post_init__(self) -> None:
         if self.channels % self.heads:
@@ -104,6 +107,8 @@ class DecoderConfig:
             raise ConfigError(f"decoder.coarser must be 0 or above 1, got {self.coarser}")
         if not 0.0 <= self.coarser_share <= 1.0:
             raise ConfigError(f"decoder.coarser_share must be 0 to 1, got {self.coarser_share}")
+        if not 0.0 <= self.doubt <= 1.0:
+            raise ConfigError(f"decoder.doubt must be 0 to 1, got {self.doubt}")
 
         for name in ("semantic_channels", "spatial_channels", "prototypes"):
             value = getattr(self, name)

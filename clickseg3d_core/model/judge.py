@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from clickseg3d_core.candidates import Candidates
-from clickseg3d_core.extent import CUTS, EXTENT_TERMS
+from clickseg3d_core.extent import CUTS, EXTENT_TERMS, SIZE_TERM
 
 SHARPNESS = 6.0
 """How much better judged candidates outweigh others."""
@@ -18,6 +18,13 @@ JUDGED_TERMS = 4 * EXTENT_TERMS
 
 MEMBERS = 4
 """Judges in the panel: two that differ by chance alone choose differently."""
+
+UNKNOWN_CUT = -3.0
+"""Mask logit at which a large object ends that the judge does not know: guessing, it would take a
+small piece, while the mask, faded as it is, has the whole."""
+_LARGE = 500
+"""Voxels at that cut from which an object is large: a mask fades with the distance from its
+clicks, counted in voxels."""
 
 _SEEN, _HIDDEN = 24, 96
 _FARTHEST = 5.0
@@ -89,11 +96,13 @@ class ExtentJudge(nn.Module):
         return logits
 
     @torch.no_grad()
-    def cuts(self, candidates: Candidates) -> NDArray[np.float32]:
+    def cuts(self, candidates: Candidates, doubt: float = 0.0) -> NDArray[np.float32]:
         """Where to cut: the mean of the candidates' cuts, each by how good it is judged.
 
         Args:
             candidates: Of O objects, their features from `see`.
+            doubt: IoU; if no candidate of a large object is judged to have it, the cut is
+                UNKNOWN_CUT at most.
 
         Returns:
             (O,) mask logits.
@@ -101,7 +110,13 @@ class ExtentJudge(nn.Module):
         device = self.mean.device
         logits = self(*candidates.tensors(device)).mean(dim=1)
         share = (SHARPNESS * logits).softmax(dim=1)
-        found: NDArray[np.float32] = (share @ torch.tensor(CUTS, device=device)).cpu().numpy()
+        cuts = share @ torch.tensor(CUTS, device=device)
+        size = candidates.terms[:, CUTS.index(UNKNOWN_CUT), SIZE_TERM]
+        large = torch.from_numpy(size >= np.float32(np.log(_LARGE))).to(device)
+        unknown = large & (logits.sigmoid().amax(dim=1) < doubt)
+        found: NDArray[np.float32] = (
+            torch.where(unknown, cuts.clamp(max=UNKNOWN_CUT), cuts).cpu().numpy()
+        )
         return found
 
 

@@ -109,6 +109,7 @@ def test_parts_are_taken_away_one_at_a_time(judged) -> None:
         switches[name] = (changed, other.net.judge is not None)
     assert switches == {
         "no judge, one cut for all": (["extent"], False),
+        "a judge without doubts": (["doubt"], True),
         "one judge, no panel": ([], True),
         "not settled": (["settle"], True),
         "one encoding": (["coarser"], True),

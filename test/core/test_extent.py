@@ -12,9 +12,10 @@ from clickseg3d_core import Clicks, ClickSegmenter, PointCloud
 from clickseg3d_core.candidates import Candidates
 from clickseg3d_core.edges import describe_edges
 from clickseg3d_core.errors import ConfigError
-from clickseg3d_core.extent import CUTS, EXTENT_TERMS, LOST, ExtentTable
+from clickseg3d_core.extent import CUTS, EXTENT_TERMS, LOST, SIZE_TERM, ExtentTable
+from clickseg3d_core.model.decoder_config import DecoderConfig
 from clickseg3d_core.model.families import build_net
-from clickseg3d_core.model.judge import ExtentJudge, compared
+from clickseg3d_core.model.judge import UNKNOWN_CUT, ExtentJudge, compared
 from clickseg3d_core.surface import describe_surface
 from clickseg3d_core.training.judging import with_judge
 from clickseg3d_core.voxels import voxelize
@@ -98,15 +99,19 @@ def test_opinions_are_compared_with_the_candidates_of_their_mean(table, rng):  #
             assert size == pytest.approx(expected, abs=1e-4)
 
 
-def test_the_judge_cuts_where_it_judges_best():
+def judging_larger_cuts_better() -> ExtentJudge:
     judge = ExtentJudge(4, 3)
     with torch.no_grad():
         for parameter in judge.parameters():
             parameter.zero_()
-        judge.read.weight[::96, 0] = 10.0  # the cut itself: a larger one is better
+        judge.read.weight[::96, 0] = 10.0  # the cut itself
         judge.say.weight[:, 0] = 10.0
-    judge.eval()
-    seen = judge.see.out_features
+    return judge.eval()
+
+
+def candidates_of(voxels: int) -> Candidates:
+    """Of one object, as large at every cut."""
+    seen = ExtentJudge(4, 3).see.out_features
     given = Candidates(
         terms=np.zeros((1, len(CUTS), EXTENT_TERMS), np.float32),
         inside=np.zeros((1, len(CUTS), seen), np.float32),
@@ -114,7 +119,52 @@ def test_the_judge_cuts_where_it_judges_best():
         classes=np.zeros((1, 3), np.float32),
     )
     given.terms[0, :, 0] = CUTS
-    assert judge.cuts(given)[0] == pytest.approx(CUTS[-1], abs=0.05)
+    given.terms[0, :, SIZE_TERM] = np.log(voxels)
+    return given
+
+
+def test_the_judge_cuts_where_it_judges_best():
+    assert judging_larger_cuts_better().cuts(candidates_of(100))[0] == pytest.approx(6.0, abs=0.05)
+
+
+@pytest.mark.parametrize(
+    ("voxels", "doubt", "expected"),
+    [(2000, 0.45, UNKNOWN_CUT), (300, 0.45, 6.0), (2000, 0.0, 6.0), (2000, 0.2, 6.0)],
+)
+def test_a_large_object_that_the_judge_does_not_know_gets_a_wide_cut(voxels, doubt, expected):
+    judge, given = judging_larger_cuts_better(), candidates_of(voxels)
+    with torch.no_grad():
+        judge.say.bias[:] = -1.0 - judge(*given.tensors(torch.device("cpu"))).amax()
+    assert judge.cuts(given, doubt)[0] == pytest.approx(expected, abs=0.05)
+
+
+def test_doubts_make_no_cut_narrower_and_leave_known_objects_alone():
+    judge, given = judging_larger_cuts_better(), candidates_of(2000)
+    assert judge.cuts(given, 0.45)[0] == pytest.approx(CUTS[-1], abs=0.05)
+    with torch.no_grad():
+        judge.read.weight.neg_()  # now the smallest cut is best, but not good
+        judge.say.bias[:] = -1.0 - judge(*given.tensors(torch.device("cpu"))).amax()
+    assert judge.cuts(given, 0.45)[0] == pytest.approx(CUTS[0], abs=0.05)
+
+
+def test_the_segmenter_doubts_as_its_config_says(tiny_segmenter, two_boxes):
+    net = with_judge(tiny_segmenter.net, seed=3)
+    clicks = Clicks(np.array([[-0.2, 0.0, 0.16]]), np.array([1]))
+    cuts = []
+    for doubt in (0.0, 1.0):
+        net.config = replace(net.config, decoder=replace(net.config.decoder, doubt=doubt))
+        segmenter = ClickSegmenter(net, {}, torch.device("cpu"))
+        encoding = segmenter.encode(two_boxes[0], 0.02)
+        decoded = segmenter.decoded(encoding, clicks)
+        assert (decoded.masks[0] > UNKNOWN_CUT).sum() > 500
+        cuts.append(segmenter.judged(encoding, decoded, clicks)[0])
+    assert cuts[0] > cuts[1] == UNKNOWN_CUT
+
+
+@pytest.mark.parametrize("wrong", [-0.1, 1.5, float("nan")])
+def test_a_doubt_that_is_no_iou_is_refused(wrong):
+    with pytest.raises(ConfigError, match="doubt must be 0 to 1"):
+        DecoderConfig(doubt=wrong)
 
 
 def test_candidates_are_compared_with_the_next_smaller_and_larger_ones(rng):  # type: ignore[no-untyped-def]
@@ -135,7 +185,7 @@ def judged(tiny_segmenter):  # type: ignore[no-untyped-def]
 
 
 def labels_at(segmenter, cloud, clicks, cuts, monkeypatch):  # type: ignore[no-untyped-def]
-    monkeypatch.setattr(segmenter.net.judge, "cuts", lambda terms: np.array(cuts, np.float32))
+    monkeypatch.setattr(segmenter.net.judge, "cuts", lambda *_: np.array(cuts, np.float32))
     return segmenter.segment(segmenter.encode(cloud, 0.06), clicks).labels
 
 

@@ -15,7 +15,7 @@ from clickseg3d_core.candidates import Candidates
 from clickseg3d_core.checkpoint import save_checkpoint
 from clickseg3d_core.commands.judge import judge
 from clickseg3d_core.data.scene import Scene, save_scene
-from clickseg3d_core.extent import CUTS, EXTENT_TERMS
+from clickseg3d_core.extent import CUTS, EXTENT_TERMS, SIZE_TERM
 from clickseg3d_core.model.judge import JUDGED_TERMS, SHARPNESS, ExtentJudge
 from clickseg3d_core.training.config import JudgeConfig
 from clickseg3d_core.training.judging import (
@@ -153,7 +153,7 @@ def test_examples_hold_the_iou_of_each_candidate(judged, two_boxes):
     assert (found.ious > 0.0).all()
     assert (found.ious <= 1.0).all()
     assert found.ious.max(axis=1).min() > 0.5  # two boxes and a floor are easy for some cut
-    size = np.exp(found.candidates.terms[:, :, 25])
+    size = np.exp(found.candidates.terms[:, :, SIZE_TERM])
     assert (np.diff(size, axis=1) <= 1e-3).all()  # nested
 
 

@@ -18,6 +18,7 @@ from clickseg3d_core.evaluation.single_object import evaluate_scene, seen_points
 
 REAL = Path(__file__).parents[3] / "shared" / "data" / "dev" / "mosd_learn"
 MUG = REAL.parent / "unlabelled" / "pcl_table_scene_mug_stereo_textured.npz"
+CARS = MUG.with_name("pcl_min_cut_segmentation_tutorial.npz")
 DEMO = Path(__file__).parents[2] / "clickseg3d_core" / "demo" / "scan.npz"
 
 
@@ -115,6 +116,26 @@ def test_a_wall_that_is_large_in_voxels_needs_the_coarser_encoding(shipped):
         ious.append((found & wall).sum() / (found | wall).sum())
     assert ious[0] > 0.9
     assert ious[1] < 0.5
+
+
+@pytest.mark.skipif(not CARS.is_file(), reason="real scans are not part of the repository")
+def test_a_car_that_the_judge_does_not_know_is_taken_whole_for_its_doubts(shipped):
+    """A sweep of a parking lot that has lost its ground."""
+    objects = benchmark("real_objects")
+    scan = yaml.safe_load(objects.OUTLINES.read_text())[CARS.stem]
+    scene, names = objects.outlined_scene(CARS, scan, True)
+    encoding = shipped.encode(PointCloud(scene.xyz, scene.rgb))
+    car, seen = scene.instance == names.index("car_right") + 1, seen_points(encoding)
+    point = seen[innermost_point(scene.xyz[seen], car[seen])]
+    sure = copy.deepcopy(shipped.net)
+    sure.config = replace(sure.config, decoder=replace(sure.config.decoder, doubt=0.0))
+    ious = []
+    for segmenter in (shipped, ClickSegmenter(sure, {}, torch.device("cpu"))):
+        clicks = Clicks(scene.xyz[[point]], np.array([1]))
+        found = segmenter.segment(encoding, clicks).labels == 1
+        ious.append((found & car).sum() / (found | car).sum())
+    assert ious[0] > 0.7
+    assert ious[1] < 0.3
 
 
 @pytest.mark.slow
