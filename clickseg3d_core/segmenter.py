@@ -324,7 +324,13 @@ class ClickSegmenter:
         if self.net.judge is None or encoding.extents is None:
             return None
         candidates = Candidates.of(encoding.extents, decoded, clicks)
-        return self.net.judge.cuts(candidates, self.config.decoder.doubt)
+        return self.net.judge.cuts(candidates, self._doubts(clicks))
+
+    def _doubts(self, clicks: Clicks) -> NDArray[np.float32]:
+        """(O,) float32, see `ExtentJudge.cuts`; none of an object that has been corrected."""
+        ids, counts = np.unique(clicks.object_ids, return_counts=True)
+        untouched = (counts[ids != BACKGROUND_ID] == 1) & (BACKGROUND_ID not in ids)
+        return np.where(untouched, self.config.decoder.doubt, 0.0).astype(np.float32)
 
     def _decoded_queries(
         self, encoding: Encoding, queries: ClickQueries, objects: int

@@ -64,7 +64,8 @@ class DecoderConfig:
             range of voxel sizes.
         coarser_share: Of the coarser answer in that mean.
         doubt: A large object none of whose extents is judged to have this IoU is one that the
-            judge does not know; it gets a wide cut, see `judge.UNKNOWN_CUT`. 0 always trusts it.
+            judge does not know; it gets a wide cut, see `judge.UNKNOWN_CUT`, until its answer is
+            corrected. 0 always trusts the judge.
     """
 
     channels: int = 256

@@ -96,13 +96,15 @@ class ExtentJudge(nn.Module):
         return logits
 
     @torch.no_grad()
-    def cuts(self, candidates: Candidates, doubt: float = 0.0) -> NDArray[np.float32]:
+    def cuts(
+        self, candidates: Candidates, doubt: NDArray[np.float32] | float = 0.0
+    ) -> NDArray[np.float32]:
         """Where to cut: the mean of the candidates' cuts, each by how good it is judged.
 
         Args:
             candidates: Of O objects, their features from `see`.
-            doubt: IoU; if no candidate of a large object is judged to have it, the cut is
-                UNKNOWN_CUT at most.
+            doubt: IoU, of all or (O,) of each; if no candidate of a large object is judged to
+                have it, the cut is UNKNOWN_CUT at most.
 
         Returns:
             (O,) mask logits.
@@ -113,7 +115,8 @@ class ExtentJudge(nn.Module):
         cuts = share @ torch.tensor(CUTS, device=device)
         size = candidates.terms[:, CUTS.index(UNKNOWN_CUT), SIZE_TERM]
         large = torch.from_numpy(size >= np.float32(np.log(_LARGE))).to(device)
-        unknown = large & (logits.sigmoid().amax(dim=1) < doubt)
+        expected = logits.sigmoid().amax(dim=1)
+        unknown = large & (expected < torch.as_tensor(doubt, device=device))
         found: NDArray[np.float32] = (
             torch.where(unknown, cuts.clamp(max=UNKNOWN_CUT), cuts).cpu().numpy()
         )

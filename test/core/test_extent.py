@@ -159,6 +159,11 @@ def test_the_segmenter_doubts_as_its_config_says(tiny_segmenter, two_boxes):
         assert (decoded.masks[0] > UNKNOWN_CUT).sum() > 500
         cuts.append(segmenter.judged(encoding, decoded, clicks)[0])
     assert cuts[0] > cuts[1] == UNKNOWN_CUT
+    places = np.array([[-0.2, 0.0, 0.16], [0.3, 0.0, 0.1]])
+    for ids, doubted in (([1, 1], []), ([1, 0], []), ([1, 2], [0, 1])):
+        clicks = Clicks(places, np.array(ids))
+        found = segmenter.judged(encoding, segmenter.decoded(encoding, clicks), clicks)
+        assert np.flatnonzero(found <= UNKNOWN_CUT).tolist() == doubted  # until it is corrected
 
 
 @pytest.mark.parametrize("wrong", [-0.1, 1.5, float("nan")])
