@@ -38,8 +38,8 @@ class JudgeConfig:
     beside: float = 0.35
     without_color: float = 0.3
     bend: float = 0.6
-    partial: float = 0.5
-    without_up: float = 0.3
+    partial: float = 0.0
+    without_up: float = 0.0
     epochs: int = 16
     seed: int = 0
 
