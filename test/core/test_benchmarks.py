@@ -47,7 +47,7 @@ def folder(tmp_path, scene) -> Path:
 @pytest.fixture
 def judged(tiny_segmenter) -> ClickSegmenter:
     net = with_judge(tiny_segmenter.net, seed=3)
-    decoder = replace(net.config.decoder, settle=True, coarser=2.0, dense_classes=False)
+    decoder = replace(net.config.decoder, settle=True, coarser=2.0, doubt=0.45, dense_classes=False)
     net.config = replace(net.config, decoder=decoder)
     return ClickSegmenter(net, {}, torch.device("cpu"))
 
