@@ -1,6 +1,6 @@
-"""Parts of labelled scans, as users have them: cut out, without ground or neighbors, thinned.
+"""Parts of labelled scans, as users have them: cut out, without ground or neighbors.
 
-A car comes without the road it stood on, a table without its room, a sweep as every tenth point.
+A car comes without the road it stood on, a table without its room.
 What tells an object's extent in a whole scan, like its height above the floor, is not there then.
 """
 
@@ -11,15 +11,13 @@ from numpy.typing import NDArray
 
 from clickseg3d_core.data.scene import Scene
 
-_CUT, _DROPPED, _THINNED = 0.5, 0.5, 0.3
+_CUT, _DROPPED = 0.5, 0.5
 """Probability of each."""
 _REACH = (0.1, 0.6)
 """Of what is cut out, to each side, as part of the scan's."""
 _LARGE = 0.4
 """Part of the scan's size from which an instance is a surface that things stand on or before."""
 _MOST_DROPPED = 0.8
-_FEWEST = 0.1
-"""Part of the points that thinning leaves at least."""
 _LEAST_POINTS, _LEAST_OF_OBJECT = 1500, 30
 _TRIES = 5
 
@@ -28,8 +26,7 @@ def partial(scene: Scene, rng: np.random.Generator) -> Scene:
     """Some of the points of a scan; ids stay.
 
     A ball or an upright column around a point is cut out, large surfaces and other instances are
-    dropped, points are thinned, or several of these. A scan of which too little would be left
-    stays as it is.
+    dropped, or both. A scan of which too little would be left stays as it is.
 
     Args:
         scene: Whole scan, z up.
@@ -41,8 +38,6 @@ def partial(scene: Scene, rng: np.random.Generator) -> Scene:
             kept &= _around(scene, rng)
         if rng.random() < _DROPPED:
             kept &= _left(scene, rng)
-        if rng.random() < _THINNED:
-            kept &= rng.random(len(scene)) < _FEWEST ** rng.random()
         largest = np.bincount(scene.instance[kept], minlength=1)[1:].max(initial=0)
         if kept.sum() >= _LEAST_POINTS and largest >= _LEAST_OF_OBJECT:
             return scene.take(kept)

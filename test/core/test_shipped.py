@@ -15,6 +15,7 @@ from clickseg3d_core.candidates import Candidates
 from clickseg3d_core.clicks import innermost_point
 from clickseg3d_core.data.scene import Scene, load_scene
 from clickseg3d_core.evaluation.single_object import evaluate_scene, seen_points
+from clickseg3d_core.training.mixing import switched
 
 REAL = Path(__file__).parents[3] / "shared" / "data" / "dev" / "mosd_learn"
 MUG = REAL.parent / "unlabelled" / "pcl_table_scene_mug_stereo_textured.npz"
@@ -101,41 +102,43 @@ def test_shipped_masks_settle_and_that_changes_little(shipped, scene, clicks):
     assert 0.0 < changed < 0.03
 
 
+def outlined_object(path: Path, name: str) -> tuple[PointCloud, np.ndarray]:
+    """A real scan, and where in it the object of an outline is."""
+    objects = benchmark("real_objects")
+    scan = yaml.safe_load(objects.OUTLINES.read_text())[path.stem]
+    scene, names = objects.outlined_scene(path, scan, True)
+    return PointCloud(scene.xyz, scene.rgb), scene.instance == names.index(name) + 1
+
+
+def iou_of_one_click(segmenter, encoding, truth) -> float:
+    seen = seen_points(encoding)
+    xyz = encoding.cloud.xyz
+    point = seen[innermost_point(xyz[seen], truth[seen])]
+    found = segmenter.segment(encoding, Clicks(xyz[[point]], np.array([1]))).labels == 1
+    return float((found & truth).sum() / (found | truth).sum())
+
+
 @pytest.mark.skipif(not MUG.is_file(), reason="real scans are not part of the repository")
 def test_a_wall_that_is_large_in_voxels_needs_the_coarser_encoding(shipped):
-    objects = benchmark("real_objects")
-    scan = yaml.safe_load(objects.OUTLINES.read_text())[MUG.stem]
-    scene, names = objects.outlined_scene(MUG, scan, True)
-    encoding = shipped.encode(PointCloud(scene.xyz, scene.rgb))
+    cloud, wall = outlined_object(MUG, "wall")
+    encoding = shipped.encode(cloud)
     assert encoding.coarser[0].voxel_size == pytest.approx(2.0 * encoding.voxel_size)
-    wall, seen = scene.instance == names.index("wall") + 1, seen_points(encoding)
-    point = seen[innermost_point(scene.xyz[seen], wall[seen])]
-    ious = []
-    for looked in (encoding, replace(encoding, coarser=None)):
-        found = shipped.segment(looked, Clicks(scene.xyz[[point]], np.array([1]))).labels == 1
-        ious.append((found & wall).sum() / (found | wall).sum())
-    assert ious[0] > 0.9
-    assert ious[1] < 0.5
+    assert iou_of_one_click(shipped, encoding, wall) > 0.9
+    assert iou_of_one_click(shipped, replace(encoding, coarser=None), wall) < 0.5
 
 
 @pytest.mark.skipif(not CARS.is_file(), reason="real scans are not part of the repository")
 def test_a_car_that_the_judge_does_not_know_is_taken_whole_for_its_doubts(shipped):
     """A sweep of a parking lot that has lost its ground."""
-    objects = benchmark("real_objects")
-    scan = yaml.safe_load(objects.OUTLINES.read_text())[CARS.stem]
-    scene, names = objects.outlined_scene(CARS, scan, True)
-    encoding = shipped.encode(PointCloud(scene.xyz, scene.rgb))
-    car, seen = scene.instance == names.index("car_right") + 1, seen_points(encoding)
-    point = seen[innermost_point(scene.xyz[seen], car[seen])]
-    sure = copy.deepcopy(shipped.net)
-    sure.config = replace(sure.config, decoder=replace(sure.config.decoder, doubt=0.0))
-    ious = []
-    for segmenter in (shipped, ClickSegmenter(sure, {}, torch.device("cpu"))):
-        clicks = Clicks(scene.xyz[[point]], np.array([1]))
-        found = segmenter.segment(encoding, clicks).labels == 1
-        ious.append((found & car).sum() / (found | car).sum())
-    assert ious[0] > 0.7
-    assert ious[1] < 0.3
+    cloud, car = outlined_object(CARS, "car_right")
+    encoding = shipped.encode(cloud)
+    sure = ClickSegmenter(switched(shipped.net, ["decoder.doubt=0.0"]), {}, torch.device("cpu"))
+    assert iou_of_one_click(shipped, encoding, car) > 0.7
+    assert iou_of_one_click(sure, encoding, car) < 0.3
+
+
+def test_the_shipped_weights_doubt(shipped):
+    assert shipped.config.decoder.doubt == pytest.approx(0.45)
 
 
 @pytest.mark.slow
