@@ -1,20 +1,19 @@
 """What each step after the network is worth: `python benchmarks/parts.py FOLDER`.
 
 These parts of the recipe come on top of trained weights, so each is taken away from the same
-weights: the judge of extents, the panel that it is, settling along edges, background clicks that
-only take away, and naming by the clicks alone. FOLDER holds labelled scenes as `clickseg3d
-simulate` writes them, or table views as `benchmarks/real_views.py` reads them. "95 %" is the
-interval of the difference of IoU@1 to the first row, over the choice of objects. "at once" has
-every object of a scene clicked in one pass, one click each.
+weights: the judge of extents, its doubts, the panel that it is, settling along edges, the second
+encoding, background clicks that only take away, and naming by the clicks alone. FOLDER holds
+labelled scenes as `clickseg3d simulate` writes them, or table views as `benchmarks/real_views.py`
+reads them. "95 %" is the interval of the difference of IoU@1 to the first row, over the choice of
+objects. "at once" has every object of a scene clicked in one pass, one click each.
 """
 
 from __future__ import annotations
 
 import copy
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import numpy as np
 import torch
@@ -31,6 +30,10 @@ from clickseg3d_core.evaluation.bootstrap import intervals
 from clickseg3d_core.evaluation.single_object import ObjectRecord, evaluate_scene
 from clickseg3d_core.evaluation.together import evaluate_together
 from clickseg3d_core.segmenter import ClickSegmenter
+from clickseg3d_core.training.mixing import switched
+
+_WIDTH = 120
+"""Columns of what is not printed on a terminal: in 80 the intervals would be cut off."""
 
 
 def without_parts(segmenter: ClickSegmenter) -> Iterator[tuple[str, ClickSegmenter]]:
@@ -42,22 +45,18 @@ def without_parts(segmenter: ClickSegmenter) -> Iterator[tuple[str, ClickSegment
     if segmenter.net.judge is None:
         raise CheckpointError("the checkpoint has no judge; `clickseg3d judge` fits one")
     yield "all parts", segmenter
-    yield "no judge, one cut for all", changed(segmenter, extent="fixed")
-    yield "a judge without doubts", changed(segmenter, doubt=0.0)
+    yield "no judge, one cut for all", changed(segmenter, "decoder.extent=fixed")
+    yield "a judge without doubts", changed(segmenter, "decoder.doubt=0.0")
     yield "one judge, no panel", judged_by_one(segmenter)
-    yield "not settled", changed(segmenter, settle=False)
-    yield "one encoding", changed(segmenter, coarser=0.0)
-    yield "free background clicks", changed(segmenter, background_clicks="free")
-    yield "class from voxels too", changed(segmenter, dense_classes=True)
+    yield "not settled", changed(segmenter, "decoder.settle=false")
+    yield "one encoding", changed(segmenter, "decoder.coarser=0.0")
+    yield "free background clicks", changed(segmenter, "decoder.background_clicks=free")
+    yield "class from voxels too", changed(segmenter, "decoder.dense_classes=true")
 
 
-def changed(segmenter: ClickSegmenter, **switches: Any) -> ClickSegmenter:
-    """The same network with other switches of the decoder that need no other weights."""
-    net = copy.deepcopy(segmenter.net)
-    net.config = replace(net.config, decoder=replace(net.config.decoder, **switches))
-    if net.config.decoder.extent == "fixed":
-        net.judge = None
-    return ClickSegmenter(net, {}, segmenter.device)
+def changed(segmenter: ClickSegmenter, switch: str) -> ClickSegmenter:
+    """The same network with another switch that needs no other weights."""
+    return ClickSegmenter(switched(segmenter.net, [switch]), {}, segmenter.device)
 
 
 def judged_by_one(segmenter: ClickSegmenter) -> ClickSegmenter:
@@ -100,6 +99,8 @@ def main(
     data = folder_scenes(folder)
     found = [data.read(name) for name in sorted(data.paths)[:scenes]]
     console = Console()
+    if not console.is_terminal:
+        console.width = max(console.width, _WIDTH)
     columns = ("n", *(f"IoU@{k + 1}" for k in range(clicks)), "class right", "at once", "95 %")
     table = Table(title=f"{folder.name}: {len(found)} scenes")
     table.add_column("", no_wrap=True)

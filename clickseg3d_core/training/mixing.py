@@ -77,11 +77,14 @@ def mix_checkpoints(
         net.config = replace(net.config, decoder=decoder)
         net.judge = judged.judge
         training["judge"] = read_record(before).get("training", {}).get("judge", {})
-    save_checkpoint(switched(net, switches), output, training={**training, "share": share})
+    mixed = switched(net, switches)
+    if mixed.judge is None:
+        training.pop("judge", None)
+    save_checkpoint(mixed, output, training={**training, "share": share})
 
 
 def switched(net: ClickNet, switches: Sequence[str]) -> ClickNet:
-    """The network with other values in its config and the same weights.
+    """The network with other values in its config and the same weights, less a judge not wanted.
 
     Raises:
         CheckpointError: if they need other weights.
@@ -90,7 +93,8 @@ def switched(net: ClickNet, switches: Sequence[str]) -> ClickNet:
     if not switches:
         return net
     other = build_net(from_dict(ModelConfig, apply_overrides(to_dict(net.config), switches)))
-    load_weights(other, net.state_dict(), "the mix")
+    tensors = net.state_dict()
+    load_weights(other, tensors if other.judge else without_judge(tensors), "the mix")
     return other.eval()
 
 

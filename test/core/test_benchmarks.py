@@ -139,7 +139,8 @@ def test_parts_need_a_judge(folder, tiny_segmenter, tmp_path) -> None:
         benchmark("parts").main(folder, checkpoint=tmp_path / "bare")
 
 
-def test_parts_prints_what_each_is_worth(folder, checkpoint, scene, capsys) -> None:
+def test_parts_prints_what_each_is_worth(folder, checkpoint, scene, capsys, monkeypatch) -> None:
+    monkeypatch.setenv("COLUMNS", "80")  # as where no terminal is
     benchmark("parts").main(folder, clicks=2, checkpoint=checkpoint, scenes=1)
     printed = capsys.readouterr().out
     expected = evaluate_scene(ClickSegmenter.load(checkpoint), scene, clicks=2, max_objects=20)
@@ -147,7 +148,8 @@ def test_parts_prints_what_each_is_worth(folder, checkpoint, scene, capsys) -> N
     row = cells(printed, "all parts")[0]
     assert row[1:4] == [str(len(expected)), *(f"{v:.3f}" for v in means)]
     assert row[-1] == "-"
-    assert " to " in cells(printed, "no judge, one cut for all")[0][-1]
+    others = [cells(printed, name)[0] for name in ("no judge, one cut for all", "one encoding")]
+    assert all(re.fullmatch(r"[+-]\d\.\d{3} to [+-]\d\.\d{3}", row[-1]) for row in others)
     assert cells(printed, "class from voxels too")[0][1:4] == row[1:4]  # masks are the same
 
 

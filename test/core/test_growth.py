@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from clickseg3d_core import CheckpointError, Clicks, ClickSegmenter, cli
-from clickseg3d_core.checkpoint import load_checkpoint, save_checkpoint
+from clickseg3d_core.checkpoint import load_checkpoint, read_record, save_checkpoint
 from clickseg3d_core.errors import ConfigError
 from clickseg3d_core.model.families import build_net
 from clickseg3d_core.model.network import ModelConfig
@@ -204,6 +204,19 @@ def test_switches_that_need_no_other_weights_are_set_while_mixing(tiny_config, t
     assert mixed.state_dict().keys() == had.keys()
     for name, kept in mixed.state_dict().items():
         assert torch.allclose(kept.float(), had[name].float(), atol=1e-2), name
+
+
+def test_a_kept_judge_that_is_switched_off_leaves_nothing_behind(tiny_config, tmp_path):
+    net = with_judge(drawn(tiny_config), seed=4)
+    one = tmp_path / "a"
+    save_checkpoint(net, one, training={"judge": {"examples": 3}})
+    mix_checkpoints(one, one, tmp_path / "kept", 0.5, keep_judge=True)
+    mix_checkpoints(
+        one, one, tmp_path / "mix", 0.5, keep_judge=True, switches=["decoder.extent=fixed"]
+    )
+    assert read_record(tmp_path / "kept")["training"]["judge"] == {"examples": 3}
+    assert "judge" not in read_record(tmp_path / "mix")["training"]
+    assert load_checkpoint(tmp_path / "mix")[0].judge is None
 
 
 def test_switches_that_need_other_weights_are_refused(tiny_config, tmp_path):
