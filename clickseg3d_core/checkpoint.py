@@ -1,4 +1,7 @@
-"""Checkpoints: a folder with model.safetensors and config.json. No pickle, strict, atomic."""
+"""Checkpoints: a folder with model.safetensors and config.json. No pickle, strict, atomic.
+
+A network for coarser voxels has a file of its own beside them, coarse.safetensors.
+"""
 
 from __future__ import annotations
 
@@ -22,6 +25,7 @@ from clickseg3d_core.model.network import ClickNet, ModelConfig
 
 FORMAT_VERSION = 1
 WEIGHTS_FILE = "model.safetensors"
+COARSE_FILE = "coarse.safetensors"
 CONFIG_FILE = "config.json"
 
 
@@ -43,18 +47,28 @@ def save_checkpoint(
     """
     folder.mkdir(parents=True, exist_ok=True)
     tensors = {name: _stored(name, t, half) for name, t in net.state_dict().items()}
-    weights = folder / WEIGHTS_FILE
-    with replacing(weights) as temporary:
-        save_file(tensors, temporary)
+    coarse = [name for name in tensors if name.startswith("coarse.")]
+    own = {name.removeprefix("coarse."): tensors.pop(name) for name in coarse}
     record = {
         "format_version": FORMAT_VERSION,
         "model": to_dict(net.config),
         "training": dict(training),
-        "sha256": hashlib.sha256(weights.read_bytes()).hexdigest(),
+        "sha256": _write(tensors, folder / WEIGHTS_FILE),
     }
+    if own:
+        record["coarse_sha256"] = _write(own, folder / COARSE_FILE)
     text = json.dumps(record, indent=2) + "\n"
     with replacing(folder / CONFIG_FILE) as temporary:
         temporary.write_text(text, encoding="utf-8")
+    if not own:
+        (folder / COARSE_FILE).unlink(missing_ok=True)
+
+
+def _write(tensors: dict[str, Tensor], path: Path) -> str:
+    """The SHA-256 of what was written."""
+    with replacing(path) as temporary:
+        save_file(tensors, temporary)
+    return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
 def _stored(name: str, tensor: Tensor, half: bool) -> Tensor:
@@ -125,13 +139,19 @@ def _model_config(folder: Path, record: Mapping[str, Any]) -> ModelConfig:
 
 
 def _read_tensors(folder: Path, record: Mapping[str, Any]) -> dict[str, Tensor]:
-    path = folder / WEIGHTS_FILE
+    tensors = _read_file(folder / WEIGHTS_FILE, record.get("sha256"))
+    if "coarse_sha256" in record:
+        own = _read_file(folder / COARSE_FILE, record["coarse_sha256"])
+        tensors |= {f"coarse.{name}": tensor for name, tensor in own.items()}
+    return tensors
+
+
+def _read_file(path: Path, written: Any) -> dict[str, Tensor]:
     try:
-        digest = hashlib.sha256(path.read_bytes()).hexdigest()
-        if digest != record.get("sha256"):
+        if hashlib.sha256(path.read_bytes()).hexdigest() != written:
             raise CheckpointError(
                 f"{path} is not the file that {CONFIG_FILE} was written with (its SHA-256 differs);"
-                " it is truncated or from another checkpoint, copy both files again"
+                " it is truncated or from another checkpoint, copy all files again"
             )
         return load_file(path)
     except (OSError, SafetensorError) as error:

@@ -121,6 +121,7 @@ class ClickSegmenter:
         self.config = net.config
         self.device = device
         self._record = record
+        self._wide = self if net.coarse is None else ClickSegmenter(net.coarse, {}, device)
 
     @classmethod
     def load(cls, path: str | Path | None = None, device: Device = "auto") -> ClickSegmenter:
@@ -172,7 +173,7 @@ class ClickSegmenter:
         if not factor:
             return encoding
         coarse_grid = self._voxels(cloud, factor * grid.voxel_size, rotation)
-        coarse = self._in_voxels(cloud, coarse_grid, rotation, floor, described=False)
+        coarse = self._wide._in_voxels(cloud, coarse_grid, rotation, floor, described=False)
         spread = Spread.between(grid, coarse_grid, coarse.tree, self.device)
         return replace(encoding, coarser=(coarse, spread))
 
@@ -315,7 +316,7 @@ class ClickSegmenter:
             return answer
         coarse, spread = encoding.coarser
         share = self.config.decoder.coarser_share
-        return mean_answer(answer, self.decoded(coarse, clicks), spread, share)
+        return mean_answer(answer, self._wide.decoded(coarse, clicks), spread, share)
 
     def judged(
         self, encoding: Encoding, decoded: Decoded, clicks: Clicks

@@ -21,6 +21,10 @@ def mix(
     keep_judge: Annotated[
         bool, typer.Option("--keep-judge", help="Take over the judge of the checkpoint before.")
     ] = False,
+    coarse: Annotated[
+        Path | None,
+        typer.Option(help="Checkpoint trained on coarser voxels, for the second encoding."),
+    ] = None,
     switches: Annotated[
         list[str] | None,
         typer.Option("--set", help="Switch of the model, like decoder.coarser=2.0."),
@@ -35,6 +39,12 @@ def mix(
         from clickseg3d_core.training.mixing import mix_checkpoints
 
         mix_checkpoints(
-            before, after, output, share, keep_judge=keep_judge, switches=switches or ()
+            before,
+            after,
+            output,
+            share,
+            keep_judge=keep_judge,
+            coarse=coarse,
+            switches=switches or (),
         )
     _console.print(f"checkpoint in {output}", markup=False)

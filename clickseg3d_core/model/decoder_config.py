@@ -63,6 +63,9 @@ class DecoderConfig:
             means of both answers, see `coarser`; 0 encodes once. No matter of training but for the
             range of voxel sizes.
         coarser_share: Of the coarser answer in that mean.
+        coarser_weights: "own": the coarser voxels are for a network of the same shape that was
+            trained on such voxels, `ClickNet.coarse`; `clickseg3d mix --coarse` puts it there.
+            "same": one network for both.
         doubt: A large object none of whose extents is judged to have this IoU is one that the
             judge does not know; it gets a wide cut, see `judge.UNKNOWN_CUT`, until its answer is
             corrected. 0 always trusts the judge.
@@ -96,6 +99,7 @@ class DecoderConfig:
     settle: bool = False
     coarser: float = 0.0
     coarser_share: float = 0.5
+    coarser_weights: Literal["same", "own"] = "same"
     doubt: float = 0.0
 
     def __post_init__(self) -> None:
@@ -115,6 +119,11 @@ class DecoderConfig:
             value = getattr(self, name)
             if value is not None and value < 1:
                 raise ConfigError(f"decoder.{name} must be at least 1 or null, got {value}")
+
+    @property
+    def has_coarse(self) -> bool:
+        """Whether a network of its own is for the coarser voxels."""
+        return self.coarser > 0.0 and self.coarser_weights == "own"
 
     @property
     def switched_on(self) -> tuple[str, ...]:

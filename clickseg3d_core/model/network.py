@@ -89,6 +89,8 @@ class ModelConfig:
             )
         if self.family != "clickseg3d" and self.decoder.extent != "fixed":
             raise ConfigError(f"family {self.family} has only decoder.extent fixed")
+        if self.family != "clickseg3d" and self.decoder.has_coarse:
+            raise ConfigError(f"family {self.family} has only decoder.coarser_weights same")
 
     @property
     def path_kinds(self) -> int:
@@ -105,17 +107,21 @@ class ClickNet(nn.Module, ABC):
     Attributes:
         encoder: The backbone.
         judge: Judges how far objects reach, if `decoder.extent` says so.
+        coarse: The network for coarser voxels, if `decoder.coarser_weights` says that it is
+            another one. It has no judge; what is judged are means of both answers.
         masks_background: Whether a background click has a mask, of what it lies on.
     """
 
     encoder: PointEncoder
     judge: ExtentJudge | None
+    coarse: ClickNet | None
     masks_background = True
 
     def __init__(self, config: ModelConfig) -> None:
         super().__init__()
         self.config = config
         self.judge = new_judge(config) if config.decoder.extent == "judged" else None
+        self.coarse = None
 
     @property
     def scene_heads(self) -> SceneHeads | None:
@@ -143,6 +149,12 @@ class ClickNet(nn.Module, ABC):
         """
 
 
+def coarse_config(config: ModelConfig) -> ModelConfig:
+    """Of the network for coarser voxels, which encodes once and is not judged."""
+    alone = replace(config.decoder, coarser=0.0, coarser_weights="same", extent="fixed")
+    return replace(config, decoder=alone)
+
+
 def new_judge(config: ModelConfig) -> ExtentJudge:
     """An untrained judge for a network of family clickseg3d."""
     classes = len(config.class_names) if config.decoder.class_head else 0
@@ -158,6 +170,8 @@ class ClickSegmentationNet(ClickNet):
         self.decoder = ClickDecoder(
             config.decoder, self.encoder.out_channels, len(config.class_names)
         )
+        if config.decoder.has_coarse:
+            self.coarse = ClickSegmentationNet(coarse_config(config))
         read = "tint" in config.inputs
         self._tint = feature_columns(config.inputs, "tint") if read else slice(0, 0)
 

@@ -25,7 +25,7 @@ from clickseg3d_core.errors import ConfigError
 from clickseg3d_core.model.families import build_net
 from clickseg3d_core.model.network import ClickNet, ModelConfig
 from clickseg3d_core.training.growth import grown
-from clickseg3d_core.training.start import unjudged_net, without_judge
+from clickseg3d_core.training.start import unjudged_net, without_coarse, without_judge
 
 
 def mix_checkpoints(
@@ -35,9 +35,12 @@ def mix_checkpoints(
     share: float,
     *,
     keep_judge: bool = False,
+    coarse: Path | None = None,
     switches: Sequence[str] = (),
 ) -> None:
     """Write a checkpoint between two others, without a judge unless that of the first is kept.
+
+    A network for coarser voxels that the checkpoint after has is kept as it is.
 
     Args:
         before: Checkpoint that a training started from; the network may have grown since.
@@ -46,20 +49,24 @@ def mix_checkpoints(
         share: Of the weights after, 0..1.
         keep_judge: Take over the judge that was fitted to the network before, and its cut. It
             serves one that is near to it, see docs/training_log.md, 27; a far one needs its own.
+        coarse: Checkpoint of a network of the same shape for coarser voxels, see
+            `decoder.coarser_weights`; put beside the mix, not mixed.
         switches: Of the model, written key=value, that need no other weights, like
             decoder.coarser=2.0.
 
     Raises:
         CheckpointError: if one cannot be read, they are of different networks, or a switch needs
             other weights.
-        ConfigError: if the share is out of range, there is no judge to keep, or a switch is none.
+        ConfigError: if the share is out of range, there is no judge to keep, a switch is none, or a
+            network for coarser voxels is given to one that encodes once.
     """
     if not 0.0 <= share <= 1.0:
         raise ConfigError(f"share must be in 0..1, got {share}")
     had, old = read_weights(before)
     net = unjudged_net(after)
-    new, old = net.state_dict(), grown(without_judge(old), had, net)
-    new = {name: tensor.clone() for name, tensor in new.items()}
+    new = {name: tensor.clone() for name, tensor in net.state_dict().items()}
+    old = grown(without_coarse(without_judge(old)), had, net)
+    old |= {name: new[name] for name in new if name.startswith("coarse.")}
     load_weights(net, old, str(before))  # says what does not fit
     load_weights(net, {n: _between(old[n], new[n], share) for n in new}, str(after))
     training: dict[str, Any] = dict(read_record(after).get("training", {}))
@@ -78,13 +85,40 @@ def mix_checkpoints(
         net.judge = judged.judge
         training["judge"] = read_record(before).get("training", {}).get("judge", {})
     mixed = switched(net, switches)
+    if coarse is not None:
+        mixed = with_coarse(mixed, coarse)
+        training["coarse"] = dict(read_record(coarse).get("training", {}))
     if mixed.judge is None:
         training.pop("judge", None)
+    if mixed.coarse is None:
+        training.pop("coarse", None)
     save_checkpoint(mixed, output, training={**training, "share": share})
 
 
+def with_coarse(net: ClickNet, folder: Path) -> ClickNet:
+    """The network beside one for coarser voxels, which is another checkpoint's.
+
+    Raises:
+        CheckpointError: if it cannot be read or has another shape.
+        ConfigError: if the network encodes once.
+    """
+    decoder = net.config.decoder
+    if not decoder.coarser:
+        raise ConfigError(
+            "a network for coarser voxels is for two encodings, but decoder.coarser is 0; say how "
+            "many times as wide they are, like --set decoder.coarser=2.0"
+        )
+    both = build_net(replace(net.config, decoder=replace(decoder, coarser_weights="own")))
+    tensors = without_coarse(net.state_dict())
+    coarse = without_coarse(without_judge(read_weights(folder)[1]))
+    load_weights(both, {**tensors, **{f"coarse.{n}": t for n, t in coarse.items()}}, str(folder))
+    return both.eval()
+
+
 def switched(net: ClickNet, switches: Sequence[str]) -> ClickNet:
-    """The network with other values in its config and the same weights, less a judge not wanted.
+    """The network with other values in its config and the same weights, less what is not wanted.
+
+    A judge and a network for coarser voxels are dropped where the new config has none.
 
     Raises:
         CheckpointError: if they need other weights.
@@ -94,7 +128,9 @@ def switched(net: ClickNet, switches: Sequence[str]) -> ClickNet:
         return net
     other = build_net(from_dict(ModelConfig, apply_overrides(to_dict(net.config), switches)))
     tensors = net.state_dict()
-    load_weights(other, tensors if other.judge else without_judge(tensors), "the mix")
+    tensors = tensors if other.judge else without_judge(tensors)
+    tensors = tensors if other.coarse else without_coarse(tensors)
+    load_weights(other, tensors, "the mix")
     return other.eval()
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from torch import Tensor
 
 from clickseg3d_core.checkpoint import load_weights, read_weights
+from clickseg3d_core.errors import ConfigError
 from clickseg3d_core.model.families import build_net
 from clickseg3d_core.model.network import ClickNet, ModelConfig
 from clickseg3d_core.model.pointcept import load_pointcept_state, read_pointcept_file
@@ -25,11 +26,17 @@ def initial_net(config: TrainConfig, model_config: ModelConfig) -> ClickNet:
 
     Raises:
         CheckpointError: if weights cannot be read or are of another network.
+        ConfigError: if the config is of two networks.
     """
+    if model_config.decoder.has_coarse:
+        raise ConfigError(
+            "decoder.coarser_weights is own, but a run trains one network; train that for coarser "
+            "voxels in a run of its own and put it there with `clickseg3d mix --coarse`"
+        )
     net = build_net(model_config)
     if config.start_from is not None:
         had, tensors = read_weights(config.start_from)
-        tensors = grown(without_judge(tensors), had, net)
+        tensors = grown(without_coarse(without_judge(tensors)), had, net)
         load_weights(net, tensors, str(config.start_from))
     if config.start_backbone_from is not None:
         had, tensors = read_weights(config.start_backbone_from)
@@ -66,3 +73,8 @@ def unjudged_net(folder: Path) -> ClickNet:
 def without_judge(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
     """Tensors of a network but for those of its judge, which is fitted to one network."""
     return {name: t for name, t in tensors.items() if not name.startswith("judge.")}
+
+
+def without_coarse(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
+    """Tensors of a network but for those of the one for coarser voxels."""
+    return {name: t for name, t in tensors.items() if not name.startswith("coarse.")}
