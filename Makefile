@@ -16,14 +16,16 @@ ROS_WHEELS := ros-kilted-rclpy ros-rmw-fastrtps-cpp ros-sensor-msgs ros-geometry
 
 export OMP_NUM_THREADS ?= 2
 
-# The recipe of the shipped weights as one run from an empty folder: 12 to 18 hours of a CPU core by the time of its
-# steps. Mesh libraries and worlds that are left out are options of `clickseg3d simulate`, like
-# SIMULATE='--meshes MESHES --unseen-world small_house.json'. Interrupted, it goes on where it was.
+# The recipe of the shipped weights from an empty folder, into $(WEIGHTS)/small: a run with a judge, 12 to 18 hours of a
+# CPU core by the time of its steps, and a shorter one from there that learns coarser voxels, for the second encoding. Mesh libraries and worlds that are left out are options of `clickseg3d simulate`, like
+# SIMULATE='--meshes MESHES --unseen-world small_house.json'. TRAIN and COARSE change settings of the runs. Interrupted,
+# it goes on where it was.
 WEIGHTS ?= out/weights
 SCENES ?= 1500
 VALIDATION ?= 24
 SIMULATE ?=
 TRAIN ?=
+COARSE ?=
 
 .PHONY: demo test weights ros clean
 
@@ -43,6 +45,12 @@ weights: $(VENV)/.installed-train
 	$(BIN)/clickseg3d train config/train/small.yaml --output $(WEIGHTS)/run \
 		$$(test ! -e $(WEIGHTS)/run/training_state.pt || echo --resume) \
 		--set scenes=$(abspath $(WEIGHTS))/train --set validation=$(abspath $(WEIGHTS))/validation $(TRAIN)
+	$(BIN)/clickseg3d train config/train/coarse.yaml --output $(WEIGHTS)/coarse \
+		$$(test ! -e $(WEIGHTS)/coarse/training_state.pt || echo --resume) \
+		--set scenes=$(abspath $(WEIGHTS))/train --set start_from=$(abspath $(WEIGHTS))/run/checkpoint $(COARSE)
+	$(BIN)/clickseg3d mix $(WEIGHTS)/run/checkpoint $(WEIGHTS)/coarse/checkpoint -o $(WEIGHTS)/coarse/mix --share 0.75
+	$(BIN)/clickseg3d mix $(WEIGHTS)/run/checkpoint $(WEIGHTS)/run/checkpoint -o $(WEIGHTS)/small --keep-judge \
+		--coarse $(WEIGHTS)/coarse/mix
 
 ros: $(ROS_INSTALL)/.built
 

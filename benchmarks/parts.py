@@ -2,10 +2,11 @@
 
 These parts of the recipe come on top of trained weights, so each is taken away from the same
 weights: the judge of extents, its doubts, the panel that it is, settling along edges, the second
-encoding, background clicks that only take away, and naming by the clicks alone. FOLDER holds
-labelled scenes as `clickseg3d simulate` writes them, or table views as `benchmarks/real_views.py`
-reads them. "95 %" is the interval of the difference of IoU@1 to the first row, over the choice of
-objects. "at once" has every object of a scene clicked in one pass, one click each.
+encoding, the network of its own that it may have, background clicks that only take away, and
+naming by the clicks alone. FOLDER holds labelled scenes as `clickseg3d simulate` writes them, or
+table views as `benchmarks/real_views.py` reads them. "95 %" is the interval of the difference of
+IoU@1 to the first row, over the choice of objects. "at once" has every object of a scene clicked in
+one pass, one click each.
 """
 
 from __future__ import annotations
@@ -50,6 +51,8 @@ def without_parts(segmenter: ClickSegmenter) -> Iterator[tuple[str, ClickSegment
     yield "one judge, no panel", judged_by_one(segmenter)
     yield "not settled", changed(segmenter, "decoder.settle=false")
     yield "one encoding", changed(segmenter, "decoder.coarser=0.0")
+    if segmenter.net.coarse is not None:
+        yield "one network for both", changed(segmenter, "decoder.coarser_weights=same")
     yield "free background clicks", changed(segmenter, "decoder.background_clicks=free")
     yield "class from voxels too", changed(segmenter, "decoder.dense_classes=true")
 

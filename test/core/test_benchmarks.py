@@ -21,6 +21,7 @@ from clickseg3d_core.checkpoint import save_checkpoint
 from clickseg3d_core.data.scene import save_scene
 from clickseg3d_core.evaluation.single_object import evaluate_scene
 from clickseg3d_core.extent import CUTS
+from clickseg3d_core.model.families import build_net
 from clickseg3d_core.model.judge import SHARPNESS
 from clickseg3d_core.training.judging import with_judge
 
@@ -116,6 +117,16 @@ def test_parts_are_taken_away_one_at_a_time(judged) -> None:
         "free background clicks": (["background_clicks"], True),
         "class from voxels too": (["dense_classes"], True),
     }
+
+
+def test_a_network_for_coarser_voxels_is_a_part(judged) -> None:
+    own = replace(judged.config.decoder, coarser=2.0, coarser_weights="own")
+    net = with_judge(build_net(replace(judged.config, decoder=own)))
+    variants = dict(benchmark("parts").without_parts(ClickSegmenter(net, {}, judged.device)))
+    assert variants["one network for both"].net.coarse is None
+    assert variants["one network for both"].config.decoder.coarser == 2.0
+    assert variants["one encoding"].net.coarse is None
+    assert variants["not settled"].net.coarse is not None
 
 
 def test_one_judge_cuts_as_the_first_of_the_panel_would(judged, two_boxes) -> None:

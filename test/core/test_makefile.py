@@ -22,7 +22,7 @@ def commands() -> list[list[str]]:
         pytest.skip("make is not installed")
     asked = [
         "make", "-n", "weights", "WEIGHTS=out/w", "SCENES=7",
-        "TRAIN=--set steps=6", "SIMULATE=--meshes M --unseen-world W.json",
+        "TRAIN=--set steps=6", "COARSE=--set steps=4", "SIMULATE=--meshes M --unseen-world W.json",
     ]  # fmt: skip
     printed = subprocess.run(asked, cwd=ROOT, capture_output=True, text=True, check=True).stdout
     calls = [line for line in printed.replace("\\\n", " ").splitlines() if "/clickseg3d " in line]
@@ -35,8 +35,9 @@ def _without_substitutions(line: str) -> str:
     return line if start < 0 else line[:start] + line[line.index(")", start) + 1 :]
 
 
-def test_scans_training_and_validation_then_a_run(commands):
-    assert [line[0] for line in commands] == ["simulate", "simulate", "train"]
+def test_scans_training_and_validation_then_two_runs(commands):
+    names = ["simulate", "simulate", "train", "train", "mix", "mix"]
+    assert [line[0] for line in commands] == names
     assert commands[0][1] == "out/w/train"
     assert commands[1][1] == "out/w/validation"
 
@@ -59,3 +60,17 @@ def test_the_training_reads_the_scans_that_were_made(commands):
     assert config.scenes == ROOT / "out/w/train"
     assert config.validation == ROOT / "out/w/validation"
     assert config.judge.scenes > 0
+
+
+def test_the_second_run_starts_from_the_first_and_goes_beside_it(commands):
+    arguments, mixed, last = commands[3:]
+    changes = [a for flag, a in itertools.pairwise(arguments) if flag == "--set"]
+    config, _ = read_config(ROOT / arguments[1], changes)
+    assert config.start_from == ROOT / "out/w/run/checkpoint"
+    assert config.scenes == ROOT / "out/w/train"
+    assert config.steps == 4
+    assert config.judge.scenes == 0  # judged are means of both, by the judge of the first run
+    assert config.voxel_range[0] > 1.0
+    assert mixed[1:3] == ["out/w/run/checkpoint", "out/w/coarse/checkpoint"]
+    assert last[last.index("--coarse") + 1] == mixed[mixed.index("-o") + 1]
+    assert last[last.index("-o") + 1] == "out/w/small"
