@@ -19,7 +19,7 @@ from clickseg3d_core.training.mixing import switched
 
 REAL = Path(__file__).parents[3] / "shared" / "data" / "dev" / "mosd_learn"
 MUG = REAL.parent / "unlabelled" / "pcl_table_scene_mug_stereo_textured.npz"
-CARS = MUG.with_name("pcl_min_cut_segmentation_tutorial.npz")
+ROOM = MUG.with_name("pcl_room_scan2.npz")
 DEMO = Path(__file__).parents[2] / "clickseg3d_core" / "demo" / "scan.npz"
 
 
@@ -88,8 +88,20 @@ def test_colorless_scan_is_answered(shipped, scene, clicks):
 def test_weights_fit_the_size_limit(shipped):
     from clickseg3d_core.checkpoint import shipped_weights
 
-    assert (shipped_weights() / "model.safetensors").stat().st_size <= 16 * 2**20
+    files = sorted(shipped_weights().glob("*.safetensors"))
+    assert [file.name for file in files] == ["coarse.safetensors", "model.safetensors"]
+    assert all(file.stat().st_size <= 16 * 2**20 for file in files)
     assert shipped.config.name == "small"
+
+
+def test_shipped_weights_have_a_network_of_their_own_for_coarser_voxels(shipped, scene, clicks):
+    same = switched(shipped.net, ["decoder.coarser_weights=same"])
+    answers = [
+        segmenter.decoded(segmenter.encode(PointCloud(scene.xyz, scene.rgb)), clicks)
+        for segmenter in (shipped, ClickSegmenter(same, {}, torch.device("cpu")))
+    ]
+    assert torch.equal(answers[0].opinions[0], answers[1].opinions[0])
+    assert (answers[0].opinions[1] - answers[1].opinions[1]).abs().max() > 0.5
 
 
 def test_shipped_masks_settle_and_that_changes_little(shipped, scene, clicks):
@@ -114,7 +126,12 @@ def iou_of_one_click(segmenter, encoding, truth) -> float:
     seen = seen_points(encoding)
     xyz = encoding.cloud.xyz
     point = seen[innermost_point(xyz[seen], truth[seen])]
-    found = segmenter.segment(encoding, Clicks(xyz[[point]], np.array([1]))).labels == 1
+    return iou_of_click(segmenter, encoding, truth, point)
+
+
+def iou_of_click(segmenter, encoding, truth, point) -> float:
+    click = Clicks(encoding.cloud.xyz[[point]], np.array([1]))
+    found = segmenter.segment(encoding, click).labels == 1
     return float((found & truth).sum() / (found | truth).sum())
 
 
@@ -127,14 +144,21 @@ def test_a_wall_that_is_large_in_voxels_needs_the_coarser_encoding(shipped):
     assert iou_of_one_click(shipped, replace(encoding, coarser=None), wall) < 0.5
 
 
-@pytest.mark.skipif(not CARS.is_file(), reason="real scans are not part of the repository")
-def test_a_car_that_the_judge_does_not_know_is_taken_whole_for_its_doubts(shipped):
-    """A sweep of a parking lot that has lost its ground."""
-    cloud, car = outlined_object(CARS, "car_right")
+@pytest.mark.skipif(not ROOM.is_file(), reason="real scans are not part of the repository")
+def test_a_floor_that_the_judge_does_not_know_is_taken_whole_for_its_doubts(shipped):
+    """A room by laser without color, clicked at twelve places of its floor."""
+    cloud, floor = outlined_object(ROOM, "floor")
     encoding = shipped.encode(cloud)
     sure = ClickSegmenter(switched(shipped.net, ["decoder.doubt=0.0"]), {}, torch.device("cpu"))
-    assert iou_of_one_click(shipped, encoding, car) > 0.7
-    assert iou_of_one_click(sure, encoding, car) < 0.3
+    points = np.random.default_rng(0).choice(np.flatnonzero(floor), 12)
+    doubting, without = (
+        np.array([iou_of_click(segmenter, encoding, floor, point) for point in points])
+        for segmenter in (shipped, sure)
+    )
+    gain = doubting - without
+    assert gain.min() > -0.05
+    assert gain.max() > 0.4
+    assert doubting[gain > 0.1].min() > 0.8  # the whole floor, where there was a piece of it
 
 
 def test_the_shipped_weights_doubt(shipped):
