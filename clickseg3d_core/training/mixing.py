@@ -25,7 +25,7 @@ from clickseg3d_core.errors import ConfigError
 from clickseg3d_core.model.families import build_net
 from clickseg3d_core.model.network import ClickNet, ModelConfig
 from clickseg3d_core.training.growth import grown
-from clickseg3d_core.training.start import unjudged_net, without_coarse, without_judge
+from clickseg3d_core.training.start import unjudged_net, without
 
 
 def mix_checkpoints(
@@ -65,7 +65,7 @@ def mix_checkpoints(
     had, old = read_weights(before)
     net = unjudged_net(after)
     new = {name: tensor.clone() for name, tensor in net.state_dict().items()}
-    old = grown(without_coarse(without_judge(old)), had, net)
+    old = grown(without(old, "judge", "coarse"), had, net)
     old |= {name: new[name] for name in new if name.startswith("coarse.")}
     load_weights(net, old, str(before))  # says what does not fit
     load_weights(net, {n: _between(old[n], new[n], share) for n in new}, str(after))
@@ -109,8 +109,8 @@ def with_coarse(net: ClickNet, folder: Path) -> ClickNet:
             "many times as wide they are, like --set decoder.coarser=2.0"
         )
     both = build_net(replace(net.config, decoder=replace(decoder, coarser_weights="own")))
-    tensors = without_coarse(net.state_dict())
-    coarse = without_coarse(without_judge(read_weights(folder)[1]))
+    tensors = without(net.state_dict(), "coarse")
+    coarse = without(read_weights(folder)[1], "judge", "coarse")
     load_weights(both, {**tensors, **{f"coarse.{n}": t for n, t in coarse.items()}}, str(folder))
     return both.eval()
 
@@ -128,8 +128,8 @@ def switched(net: ClickNet, switches: Sequence[str]) -> ClickNet:
         return net
     other = build_net(from_dict(ModelConfig, apply_overrides(to_dict(net.config), switches)))
     tensors = net.state_dict()
-    tensors = tensors if other.judge else without_judge(tensors)
-    tensors = tensors if other.coarse else without_coarse(tensors)
+    tensors = tensors if other.judge else without(tensors, "judge")
+    tensors = tensors if other.coarse else without(tensors, "coarse")
     load_weights(other, tensors, "the mix")
     return other.eval()
 

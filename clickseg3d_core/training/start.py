@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from dataclasses import replace
 from pathlib import Path
+from typing import Literal
 
 from torch import Tensor
 
@@ -36,7 +37,7 @@ def initial_net(config: TrainConfig, model_config: ModelConfig) -> ClickNet:
     net = build_net(model_config)
     if config.start_from is not None:
         had, tensors = read_weights(config.start_from)
-        tensors = grown(without_coarse(without_judge(tensors)), had, net)
+        tensors = grown(without(tensors, "judge", "coarse"), had, net)
         load_weights(net, tensors, str(config.start_from))
     if config.start_backbone_from is not None:
         had, tensors = read_weights(config.start_backbone_from)
@@ -66,15 +67,11 @@ def unjudged_net(folder: Path) -> ClickNet:
     """
     config, tensors = read_weights(folder)
     net = build_net(replace(config, decoder=replace(config.decoder, extent="fixed")))
-    load_weights(net, without_judge(tensors), str(folder))
+    load_weights(net, without(tensors, "judge"), str(folder))
     return net.eval()
 
 
-def without_judge(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
-    """Tensors of a network but for those of its judge, which is fitted to one network."""
-    return {name: t for name, t in tensors.items() if not name.startswith("judge.")}
-
-
-def without_coarse(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
-    """Tensors of a network but for those of the one for coarser voxels."""
-    return {name: t for name, t in tensors.items() if not name.startswith("coarse.")}
+def without(tensors: dict[str, Tensor], *parts: Literal["judge", "coarse"]) -> dict[str, Tensor]:
+    """Tensors of a network but for those of parts that it has besides."""
+    beginnings = tuple(f"{part}." for part in parts)
+    return {name: t for name, t in tensors.items() if not name.startswith(beginnings)}

@@ -16,7 +16,8 @@ import yaml
 
 from clickseg3d_core.config import from_dict, load_yaml
 from clickseg3d_core.data.scene import Scene, save_scene
-from clickseg3d_core.model.network import ClickSegmentationNet, ModelConfig
+from clickseg3d_core.model.families import build_net
+from clickseg3d_core.model.network import ClickNet, ClickSegmentationNet, ModelConfig
 from clickseg3d_core.segmenter import ClickSegmenter
 from clickseg3d_core.types import Instance, OrientedBox, PointCloud, Segmentation
 
@@ -99,6 +100,17 @@ def shipped() -> ClickSegmenter:
 @pytest.fixture(scope="session")
 def config_folder() -> Path:
     return Path(__file__).parents[2] / "config"
+
+
+def drawn(config: ModelConfig, seed: int = 0) -> ClickNet:
+    """A network whose every weight matters, and that answers like no other."""
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)
+        net = build_net(config).eval()
+        for name, parameter in net.named_parameters():
+            if "norm" not in name:
+                torch.nn.init.normal_(parameter, std=0.1)
+    return net
 
 
 def boxes_scene(two_boxes: tuple[PointCloud, np.ndarray]) -> Scene:

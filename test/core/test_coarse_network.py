@@ -7,13 +7,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from conftest import boxes_scene
+from conftest import boxes_scene, drawn
 
 from clickseg3d_core import CheckpointError, Clicks, ClickSegmenter, ConfigError, cli
 from clickseg3d_core.checkpoint import load_checkpoint, save_checkpoint
 from clickseg3d_core.coarser import Spread
 from clickseg3d_core.data.scene import save_scene
-from clickseg3d_core.model.families import build_net
 from clickseg3d_core.training.config import JudgeConfig, TrainConfig
 from clickseg3d_core.training.judging import judge_checkpoint, with_judge
 from clickseg3d_core.training.mixing import mix_checkpoints, switched
@@ -21,17 +20,6 @@ from clickseg3d_core.training.start import initial_net
 
 CPU = torch.device("cpu")
 TWICE = ["decoder.coarser=2.0"]
-
-
-def drawn(config, seed):
-    """A network that answers like no other."""
-    with torch.random.fork_rng():
-        torch.manual_seed(seed)
-        net = build_net(config).eval()
-        for name, parameter in net.named_parameters():
-            if "norm" not in name:
-                torch.nn.init.normal_(parameter, std=0.1)
-    return net
 
 
 @pytest.fixture

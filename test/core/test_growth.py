@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from conftest import drawn
 
 from clickseg3d_core import CheckpointError, Clicks, ClickSegmenter, cli
 from clickseg3d_core.checkpoint import load_checkpoint, read_record, save_checkpoint
@@ -31,17 +32,6 @@ def blind_config(tiny_config: ModelConfig) -> ModelConfig:
         encoder=replace(tiny_config.encoder, in_channels=10),
         decoder=replace(tiny_config.decoder, colors=False),
     )
-
-
-def drawn(config: ModelConfig):
-    """A network whose every weight matters."""
-    with torch.random.fork_rng():
-        torch.manual_seed(0)
-        net = build_net(config).eval()
-        for name, parameter in net.named_parameters():
-            if "norm" not in name:
-                torch.nn.init.normal_(parameter, std=0.1)
-    return net
 
 
 def run_from(checkpoint: Path) -> TrainConfig:

@@ -14,11 +14,12 @@ from clickseg3d_core import Clicks, ClickSegmenter, PointCloud
 from clickseg3d_core.candidates import Candidates
 from clickseg3d_core.clicks import innermost_point
 from clickseg3d_core.data.scene import Scene, load_scene
-from clickseg3d_core.evaluation.single_object import evaluate_scene, seen_points
+from clickseg3d_core.evaluation.single_object import evaluate_scene, iou, seen_points
 from clickseg3d_core.training.mixing import switched
 
 REAL = Path(__file__).parents[3] / "shared" / "data" / "dev" / "mosd_learn"
 MUG = REAL.parent / "unlabelled" / "pcl_table_scene_mug_stereo_textured.npz"
+CARS = MUG.with_name("pcl_min_cut_segmentation_tutorial.npz")
 ROOM = MUG.with_name("pcl_room_scan2.npz")
 DEMO = Path(__file__).parents[2] / "clickseg3d_core" / "demo" / "scan.npz"
 
@@ -131,8 +132,7 @@ def iou_of_one_click(segmenter, encoding, truth) -> float:
 
 def iou_of_click(segmenter, encoding, truth, point) -> float:
     click = Clicks(encoding.cloud.xyz[[point]], np.array([1]))
-    found = segmenter.segment(encoding, click).labels == 1
-    return float((found & truth).sum() / (found | truth).sum())
+    return iou(segmenter.segment(encoding, click).labels == 1, truth)
 
 
 @pytest.mark.skipif(not MUG.is_file(), reason="real scans are not part of the repository")
@@ -142,6 +142,18 @@ def test_a_wall_that_is_large_in_voxels_needs_the_coarser_encoding(shipped):
     assert encoding.coarser[0].voxel_size == pytest.approx(2.0 * encoding.voxel_size)
     assert iou_of_one_click(shipped, encoding, wall) > 0.9
     assert iou_of_one_click(shipped, replace(encoding, coarser=None), wall) < 0.5
+
+
+@pytest.mark.skipif(not CARS.is_file(), reason="real scans are not part of the repository")
+def test_a_car_needs_the_network_for_coarser_voxels(shipped):
+    """A sweep of a parking lot that has lost its ground; doubts would give it either way."""
+    cloud, car = outlined_object(CARS, "car_right")
+    switches = ["decoder.doubt=0.0"], ["decoder.doubt=0.0", "decoder.coarser_weights=same"]
+    own, same = (
+        ClickSegmenter(switched(shipped.net, off), {}, torch.device("cpu")) for off in switches
+    )
+    assert iou_of_one_click(own, own.encode(cloud), car) > 0.8
+    assert iou_of_one_click(same, same.encode(cloud), car) < 0.3
 
 
 @pytest.mark.skipif(not ROOM.is_file(), reason="real scans are not part of the repository")
