@@ -49,8 +49,7 @@ weights: $(VENV)/.installed-train
 		$$(test ! -e $(WEIGHTS)/coarse/training_state.pt || echo --resume) \
 		--set scenes=$(abspath $(WEIGHTS))/train --set start_from=$(abspath $(WEIGHTS))/run/checkpoint $(COARSE)
 	$(BIN)/clickseg3d mix $(WEIGHTS)/run/checkpoint $(WEIGHTS)/coarse/checkpoint -o $(WEIGHTS)/coarse/mix --share 0.75
-	$(BIN)/clickseg3d mix $(WEIGHTS)/run/checkpoint $(WEIGHTS)/run/checkpoint -o $(WEIGHTS)/small --keep-judge \
-		--coarse $(WEIGHTS)/coarse/mix
+	$(BIN)/clickseg3d mix $(WEIGHTS)/run/checkpoint -o $(WEIGHTS)/small --keep-judge --coarse $(WEIGHTS)/coarse/mix
 
 ros: $(ROS_INSTALL)/.built
 

@@ -15,8 +15,11 @@ _console = Console(highlight=False, soft_wrap=True)
 
 def mix(
     before: Annotated[Path, typer.Argument(help="Checkpoint that a training started from.")],
-    after: Annotated[Path, typer.Argument(help="Checkpoint that came out.")],
     output: Annotated[Path, typer.Option("--output", "-o", help="Checkpoint to write.")],
+    after: Annotated[
+        Path | None,
+        typer.Argument(help="Checkpoint that came out; without it, weights stay as they are."),
+    ] = None,
     share: Annotated[float, typer.Option(min=0.0, max=1.0, help="Of the weights after.")] = 0.5,
     keep_judge: Annotated[
         bool, typer.Option("--keep-judge", help="Take over the judge of the checkpoint before.")
@@ -33,7 +36,8 @@ def mix(
     """Mix a tuned network with what it was tuned from.
 
     Weights in between keep most of what both can do. Without --keep-judge the result has no judge
-    of extents; fit one with `clickseg3d judge`.
+    of extents; fit one with `clickseg3d judge`. --coarse and --set change the checkpoint that is
+    written, and one checkpoint is enough for them.
     """
     with needing("train"):
         from clickseg3d_core.training.mixing import mix_checkpoints

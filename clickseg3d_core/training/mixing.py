@@ -30,7 +30,7 @@ from clickseg3d_core.training.start import unjudged_net, without
 
 def mix_checkpoints(
     before: Path,
-    after: Path,
+    after: Path | None,
     output: Path,
     share: float,
     *,
@@ -44,7 +44,8 @@ def mix_checkpoints(
 
     Args:
         before: Checkpoint that a training started from; the network may have grown since.
-        after: Checkpoint that came out, whose config is kept.
+        after: Checkpoint that came out, whose config is kept; None = the one before, whose weights
+            stay as they are.
         output: Folder to write.
         share: Of the weights after, 0..1.
         keep_judge: Take over the judge that was fitted to the network before, and its cut. It
@@ -62,6 +63,7 @@ def mix_checkpoints(
     """
     if not 0.0 <= share <= 1.0:
         raise ConfigError(f"share must be in 0..1, got {share}")
+    mixing, after = after is not None, before if after is None else after
     had, old = read_weights(before)
     net = unjudged_net(after)
     new = {name: tensor.clone() for name, tensor in net.state_dict().items()}
@@ -92,7 +94,9 @@ def mix_checkpoints(
         training.pop("judge", None)
     if mixed.coarse is None:
         training.pop("coarse", None)
-    save_checkpoint(mixed, output, training={**training, "share": share})
+    if mixing:
+        training["share"] = share
+    save_checkpoint(mixed, output, training=training)
 
 
 def with_coarse(net: ClickNet, folder: Path) -> ClickNet:

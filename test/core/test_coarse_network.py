@@ -149,7 +149,7 @@ def test_other_families_have_none(tiny_config):
 
 def test_mix_command_puts_it_there(parts, tmp_path):
     fine, coarse = parts
-    command = ["mix", str(fine), str(fine), "-o", str(tmp_path / "both"), "--set", *TWICE]
+    command = ["mix", str(fine), "-o", str(tmp_path / "both"), "--set", *TWICE]
     with pytest.raises(SystemExit) as stopped:
         cli.main([*command, "--coarse", str(coarse)])
     assert not stopped.value.code

@@ -209,6 +209,17 @@ def test_a_kept_judge_that_is_switched_off_leaves_nothing_behind(tiny_config, tm
     assert load_checkpoint(tmp_path / "mix")[0].judge is None
 
 
+def test_one_checkpoint_alone_keeps_its_weights(tiny_config, tmp_path):
+    net = with_judge(drawn(tiny_config), seed=4)
+    save_checkpoint(net, tmp_path / "a", training={"share": 0.25})
+    mix_checkpoints(tmp_path / "a", None, tmp_path / "mix", 0.5, keep_judge=True)
+    had = load_checkpoint(tmp_path / "a")[0].state_dict()
+    kept = load_checkpoint(tmp_path / "mix")[0].state_dict()
+    assert had.keys() == kept.keys()
+    assert all(torch.equal(had[name], kept[name]) for name in had)
+    assert read_record(tmp_path / "mix")["training"]["share"] == 0.25
+
+
 def test_switches_that_need_other_weights_are_refused(tiny_config, tmp_path):
     one = saved(drawn(tiny_config), tmp_path / "a")
     for switch, error in (("decoder.votes=false", CheckpointError), ("decoder.no=1", ConfigError)):
@@ -219,7 +230,7 @@ def test_switches_that_need_other_weights_are_refused(tiny_config, tmp_path):
 
 def test_mix_command_sets_switches(tiny_config, tmp_path):
     one = saved(drawn(tiny_config), tmp_path / "a")
-    command = ["mix", str(one), str(one), "-o", str(tmp_path / "mix")]
+    command = ["mix", str(one), "-o", str(tmp_path / "mix")]
     with pytest.raises(SystemExit) as stopped:
         cli.main([*command, "--set", "decoder.coarser=2.0"])
     assert not stopped.value.code
