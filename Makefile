@@ -17,7 +17,8 @@ ROS_WHEELS := ros-kilted-rclpy ros-rmw-fastrtps-cpp ros-sensor-msgs ros-geometry
 export OMP_NUM_THREADS ?= 2
 
 # The recipe of the shipped weights from an empty folder, into $(WEIGHTS)/small: a run with a judge, 12 to 18 hours of a
-# CPU core by the time of its steps, and a shorter one from there that learns coarser voxels, for the second encoding. Mesh libraries and worlds that are left out are options of `clickseg3d simulate`, like
+# CPU core by the time of its steps, and a shorter one from there that learns coarser voxels, for the second encoding.
+# Mesh libraries and worlds that are left out are options of `clickseg3d simulate`, like
 # SIMULATE='--meshes MESHES --unseen-world small_house.json'. TRAIN and COARSE change settings of the runs. Interrupted,
 # it goes on where it was.
 WEIGHTS ?= out/weights

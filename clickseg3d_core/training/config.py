@@ -23,6 +23,7 @@ class JudgeConfig:
         clicks: Clicks on each, at most: the second and later ones in the current error.
         go_on: Probability of each further click.
         beside: Probability that a first click is not the innermost point but any of the object.
+        large: Largest objects of a scene, of which each is clicked once more, at any of its points.
         without_color: Probability that a scene is shown without colors.
         bend: Largest amplitude of bent surfaces, in voxels, see `data.distortion.bent`.
         partial: Probability that a part of a scene is shown, see `data.partial`.
@@ -36,6 +37,7 @@ class JudgeConfig:
     clicks: int = 3
     go_on: float = 0.5
     beside: float = 0.35
+    large: int = 6
     without_color: float = 0.3
     bend: float = 0.6
     partial: float = 0.0

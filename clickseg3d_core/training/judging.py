@@ -167,14 +167,21 @@ def scene_examples(segmenter: ClickSegmenter, scene: Scene, config: JudgeConfig)
     rgb = None if rng.random() < config.without_color else scene.rgb
     up = None if rng.random() < config.without_up else scene.up
     encoding = segmenter.encode(PointCloud(xyz, rgb), up=up)
-    ids = rng.permutation(large_instances(scene, _MIN_POINTS))[: config.objects]
+    ids = rng.permutation(large_instances(scene, _MIN_POINTS))
+    anywhere = replace(config, beside=1.0, clicks=1)
+    plans = [(instance, config) for instance in ids[: config.objects].tolist()]
+    plans += [(instance, anywhere) for instance in _largest(scene, ids, config.large)]
     return [
         example
-        for instance in ids.tolist()
-        for example in _object_examples(
-            segmenter, encoding, scene.instance == instance, config, rng
-        )
+        for instance, plan in plans
+        for example in _object_examples(segmenter, encoding, scene.instance == instance, plan, rng)
     ]
+
+
+def _largest(scene: Scene, ids: NDArray[np.int64], count: int) -> list[int]:
+    """Those of some instances that have the most points."""
+    sizes = np.bincount(scene.instance)[ids]
+    return [int(i) for i in ids[np.argsort(-sizes, kind="stable")[:count]]]
 
 
 def _object_examples(

@@ -147,7 +147,7 @@ def test_features_seen_before_or_after_the_mean_are_the_same(judged, two_boxes, 
 
 def test_examples_hold_the_iou_of_each_candidate(judged, two_boxes):
     scene = boxes_scene(two_boxes)
-    config = JudgeConfig(clicks=1, beside=0.0, without_color=0.0, partial=0.0)
+    config = JudgeConfig(clicks=1, beside=0.0, large=0, without_color=0.0, partial=0.0)
     found = Examples.joined(scene_examples(judged, scene, config))
     assert found.candidates.terms.shape == (3, len(CUTS), EXTENT_TERMS)
     assert (found.ious > 0.0).all()
@@ -155,6 +155,29 @@ def test_examples_hold_the_iou_of_each_candidate(judged, two_boxes):
     assert found.ious.max(axis=1).min() > 0.5  # two boxes and a floor are easy for some cut
     size = np.exp(found.candidates.terms[:, :, SIZE_TERM])
     assert (np.diff(size, axis=1) <= 1e-3).all()  # nested
+
+
+def test_the_largest_objects_are_clicked_once_more_anywhere(judged, two_boxes, monkeypatch):
+    scene = boxes_scene(two_boxes)
+    clicked = []
+
+    def decoded(self, encoding, clicks):
+        clicked.append(clicks.positions[0])
+        return ClickSegmenter.decoded(judged, encoding, clicks)
+
+    monkeypatch.setattr(judged, "decoded", decoded.__get__(judged))
+    sizes = np.bincount(scene.instance)
+    largest = int(sizes[1:].argmax()) + 1
+    points = []
+    for seed in range(4):
+        clicked.clear()
+        config = JudgeConfig(objects=2, clicks=1, beside=0.0, large=1, bend=0.0, seed=seed)
+        assert len(scene_examples(judged, scene, config)) == 3
+        place = np.linalg.norm(scene.xyz - clicked[-1], axis=1).argmin()
+        assert scene.instance[place] == largest
+        points.append(int(place))
+    assert len(set(points)) == 4
+    assert len(scene_examples(judged, scene, replace(config, large=0))) == 2
 
 
 def test_examples_of_bent_scans_are_others(judged, two_boxes):
