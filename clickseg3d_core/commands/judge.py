@@ -20,6 +20,9 @@ def judge(
     output: Annotated[Path, typer.Option("--output", "-o", help="Checkpoint to write.")],
     count: Annotated[int, typer.Option(min=1, help="Scenes at most, drawn at random.")] = 800,
     objects: Annotated[int, typer.Option(min=1, help="Objects per scene at most.")] = 14,
+    large: Annotated[
+        int, typer.Option(min=0, help="Largest objects of a scene that are clicked once more.")
+    ] = 6,
     seed: Annotated[int, typer.Option(min=0)] = 0,
     workers: Annotated[int, typer.Option(min=1, help="Processes.")] = 1,
 ) -> None:
@@ -33,7 +36,7 @@ def judge(
         from clickseg3d_core.training.config import JudgeConfig
         from clickseg3d_core.training.judging import judge_checkpoint
 
-        config = JudgeConfig(scenes=count, objects=objects, seed=seed)
+        config = JudgeConfig(scenes=count, objects=objects, large=large, seed=seed)
         with Progress(console=_console, transient=True) as progress:
             task = progress.add_task("clicking", total=None)
 

@@ -282,4 +282,5 @@ def test_the_command_fits_the_judge_as_training_does() -> None:
     config = JudgeConfig()
     assert given["count"].default == config.scenes
     assert given["objects"].default == config.objects
+    assert given["large"].default == config.large
     assert given["seed"].default == config.seed
