@@ -26,8 +26,6 @@ class JudgeConfig:
         large: Largest objects of a scene, of which each is clicked once more, at any of its points.
         without_color: Probability that a scene is shown without colors.
         bend: Largest amplitude of bent surfaces, in voxels, see `data.distortion.bent`.
-        partial: Probability that a part of a scene is shown, see `data.partial`.
-        without_up: Probability that nobody says which way is up.
         epochs: Rounds through the examples.
         seed: Of all of it.
     """
@@ -40,8 +38,6 @@ class JudgeConfig:
     large: int = 6
     without_color: float = 0.3
     bend: float = 0.6
-    partial: float = 0.0
-    without_up: float = 0.0
     epochs: int = 16
     seed: int = 0
 

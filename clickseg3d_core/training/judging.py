@@ -19,7 +19,6 @@ from clickseg3d_core.candidates import Candidates
 from clickseg3d_core.checkpoint import read_record, save_checkpoint
 from clickseg3d_core.clicks import innermost_point, next_click
 from clickseg3d_core.data.distortion import bent_as_encoded
-from clickseg3d_core.data.partial import partial
 from clickseg3d_core.data.scene import Scene, load_scene
 from clickseg3d_core.errors import ConfigError
 from clickseg3d_core.evaluation.single_object import large_instances, seen_points
@@ -161,12 +160,9 @@ def scene_examples(segmenter: ClickSegmenter, scene: Scene, config: JudgeConfig)
     """
     rng = np.random.default_rng([config.seed, len(scene.xyz), int(scene.instance.sum())])
     voxels = segmenter.config.target_voxels
-    if rng.random() < config.partial:
-        scene = partial(scene, rng)
     xyz = bent_as_encoded(scene.xyz.astype(np.float64), voxels, config.bend, rng)
     rgb = None if rng.random() < config.without_color else scene.rgb
-    up = None if rng.random() < config.without_up else scene.up
-    encoding = segmenter.encode(PointCloud(xyz, rgb), up=up)
+    encoding = segmenter.encode(PointCloud(xyz, rgb), up=scene.up)
     ids = rng.permutation(large_instances(scene, _MIN_POINTS))
     anywhere = replace(config, beside=1.0, clicks=1)
     plans = [(instance, config) for instance in ids[: config.objects].tolist()]

@@ -63,16 +63,13 @@ def mix_checkpoints(
     """
     if not 0.0 <= share <= 1.0:
         raise ConfigError(f"share must be in 0..1, got {share}")
-    mixing, after = after is not None, before if after is None else after
-    had, old = read_weights(before)
-    net = unjudged_net(after)
-    new = {name: tensor.clone() for name, tensor in net.state_dict().items()}
-    old = grown(without(old, "judge", "coarse"), had, net)
-    old |= {name: new[name] for name in new if name.startswith("coarse.")}
-    load_weights(net, old, str(before))  # says what does not fit
-    load_weights(net, {n: _between(old[n], new[n], share) for n in new}, str(after))
-    training: dict[str, Any] = dict(read_record(after).get("training", {}))
+    latest = before if after is None else after
+    net = unjudged_net(latest)
+    training: dict[str, Any] = dict(read_record(latest).get("training", {}))
     training.pop("judge", None)
+    if after is not None:
+        _mix_into(net, before, after, share)
+        training["share"] = share
     if keep_judge:
         judged = load_checkpoint(before)[0]
         if judged.judge is None:
@@ -94,8 +91,6 @@ def mix_checkpoints(
         training.pop("judge", None)
     if mixed.coarse is None:
         training.pop("coarse", None)
-    if mixing:
-        training["share"] = share
     save_checkpoint(mixed, output, training=training)
 
 
@@ -136,6 +131,16 @@ def switched(net: ClickNet, switches: Sequence[str]) -> ClickNet:
     tensors = tensors if other.coarse else without(tensors, "coarse")
     load_weights(other, tensors, "the mix")
     return other.eval()
+
+
+def _mix_into(net: ClickNet, before: Path, after: Path, share: float) -> None:
+    """Give the network after weights between those before and its own."""
+    had, old = read_weights(before)
+    new = {name: tensor.clone() for name, tensor in net.state_dict().items()}
+    old = grown(without(old, "judge", "coarse"), had, net)
+    old |= {name: new[name] for name in new if name.startswith("coarse.")}
+    load_weights(net, old, str(before))  # says what does not fit
+    load_weights(net, {n: _between(old[n], new[n], share) for n in new}, str(after))
 
 
 def _between(old: Tensor, new: Tensor, share: float) -> Tensor:

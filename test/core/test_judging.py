@@ -147,7 +147,7 @@ def test_features_seen_before_or_after_the_mean_are_the_same(judged, two_boxes, 
 
 def test_examples_hold_the_iou_of_each_candidate(judged, two_boxes):
     scene = boxes_scene(two_boxes)
-    config = JudgeConfig(clicks=1, beside=0.0, large=0, without_color=0.0, partial=0.0)
+    config = JudgeConfig(clicks=1, beside=0.0, large=0, without_color=0.0)
     found = Examples.joined(scene_examples(judged, scene, config))
     assert found.candidates.terms.shape == (3, len(CUTS), EXTENT_TERMS)
     assert (found.ious > 0.0).all()
@@ -191,26 +191,20 @@ def test_examples_of_bent_scans_are_others(judged, two_boxes):
     assert terms[0.0].shape != terms[0.6].shape or not np.allclose(terms[0.0], terms[0.6])
 
 
-def test_examples_come_from_parts_of_scans_and_without_up(judged, two_boxes, monkeypatch):
+def test_examples_are_seen_the_way_up_that_a_scene_says(judged, two_boxes, monkeypatch):
     seen = []
 
     def encode(cloud, **given):
-        seen.append((len(cloud), given["up"]))
+        seen.append(given["up"])
         return ClickSegmenter.encode(judged, cloud, **given)
 
     monkeypatch.setattr(judged, "encode", encode)
-    scene = replace(boxes_scene(two_boxes), meta={"frame": "world"})
-    dense = scene.take(np.repeat(np.arange(len(scene)), 2))
-    for config in (
-        JudgeConfig(objects=1, clicks=1, partial=0.0, without_up=0.0),
-        JudgeConfig(objects=1, clicks=1, partial=1.0, without_up=1.0, seed=4),
-    ):
-        scene_examples(judged, dense, config)
-    (whole, up), (part, nobody) = seen
-    assert whole == len(dense)
-    assert up == (0.0, 0.0, 1.0)
-    assert part < whole
-    assert nobody is None
+    scene = boxes_scene(two_boxes)
+    for frame in ("world", "camera"):
+        scene_examples(
+            judged, replace(scene, meta={"frame": frame}), JudgeConfig(objects=1, clicks=1)
+        )
+    assert seen == [(0.0, 0.0, 1.0), None]
 
 
 def test_examples_do_not_depend_on_the_number_of_workers(judged, two_boxes, tmp_path):
