@@ -23,6 +23,9 @@ def judge(
     large: Annotated[
         int, typer.Option(min=0, help="Largest objects of a scene that are clicked once more.")
     ] = 6,
+    together: Annotated[
+        int, typer.Option(min=0, help="Times that several objects of a scene are clicked at once.")
+    ] = 2,
     seed: Annotated[int, typer.Option(min=0)] = 0,
     workers: Annotated[int, typer.Option(min=1, help="Processes.")] = 1,
 ) -> None:
@@ -36,7 +39,9 @@ def judge(
         from clickseg3d_core.training.config import JudgeConfig
         from clickseg3d_core.training.judging import judge_checkpoint
 
-        config = JudgeConfig(scenes=count, objects=objects, large=large, seed=seed)
+        config = JudgeConfig(
+            scenes=count, objects=objects, large=large, together=together, seed=seed
+        )
         with Progress(console=_console, transient=True) as progress:
             task = progress.add_task("clicking", total=None)
 

@@ -16,7 +16,7 @@ SHARPNESS = 6.0
 
 JUDGED_TERMS = 4 * EXTENT_TERMS
 
-MEMBERS = 4
+MEMBERS = 8
 """Judges in the panel: two that differ by chance alone choose differently."""
 
 UNKNOWN_CUT = -3.0

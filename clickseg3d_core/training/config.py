@@ -24,6 +24,8 @@ class JudgeConfig:
         go_on: Probability of each further click.
         beside: Probability that a first click is not the innermost point but any of the object.
         large: Largest objects of a scene, of which each is clicked once more, at any of its points.
+        together: Times that several objects of a scene, two to all of them, are clicked at once, so
+            that each is in the way of the others.
         without_color: Probability that a scene is shown without colors.
         bend: Largest amplitude of bent surfaces, in voxels, see `data.distortion.bent`.
         epochs: Rounds through the examples.
@@ -36,9 +38,10 @@ class JudgeConfig:
     go_on: float = 0.5
     beside: float = 0.35
     large: int = 6
+    together: int = 2
     without_color: float = 0.3
     bend: float = 0.6
-    epochs: int = 16
+    epochs: int = 12
     seed: int = 0
 
 

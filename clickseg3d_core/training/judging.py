@@ -15,12 +15,13 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional
 
-from clickseg3d_core.candidates import Candidates
+from clickseg3d_core.candidates import Candidates, Decoded
 from clickseg3d_core.checkpoint import read_record, save_checkpoint
-from clickseg3d_core.clicks import innermost_point, next_click
+from clickseg3d_core.clicks import SimulatedClick
 from clickseg3d_core.data.distortion import bent_as_encoded
 from clickseg3d_core.data.scene import Scene, load_scene
 from clickseg3d_core.errors import ConfigError
+from clickseg3d_core.evaluation.error_depths import ErrorDepths
 from clickseg3d_core.evaluation.single_object import large_instances, seen_points
 from clickseg3d_core.extent import CUTS
 from clickseg3d_core.model.judge import SHARPNESS, ExtentJudge, compared
@@ -33,6 +34,7 @@ from clickseg3d_core.types import BACKGROUND_ID, Clicks, PointCloud
 
 _MIN_POINTS = 30
 _LARGEST_BATCH = 64
+_MEASURED_AT_ONCE = 1024
 _RATE, _DECAY = 2e-3, 0.1
 _REGRET = 2.0
 
@@ -156,65 +158,129 @@ def scene_examples(segmenter: ClickSegmenter, scene: Scene, config: JudgeConfig)
     """Click objects of a scene as a user does, and compare all candidates with the truth.
 
     Returns:
-        One for each answer.
+        One for each answer, which has as many rows as objects.
     """
     rng = np.random.default_rng([config.seed, len(scene.xyz), int(scene.instance.sum())])
     voxels = segmenter.config.target_voxels
     xyz = bent_as_encoded(scene.xyz.astype(np.float64), voxels, config.bend, rng)
     rgb = None if rng.random() < config.without_color else scene.rgb
     encoding = segmenter.encode(PointCloud(xyz, rgb), up=scene.up)
+    seen = seen_points(encoding)
+    user = _User(seen=seen, errors=ErrorDepths(encoding.cloud.xyz[seen]), rng=rng)
     ids = rng.permutation(large_instances(scene, _MIN_POINTS))
     anywhere = replace(config, beside=1.0, clicks=1)
-    plans = [(instance, config) for instance in ids[: config.objects].tolist()]
-    plans += [(instance, anywhere) for instance in _largest(scene, ids, config.large)]
+    plans = [(ids[[i]], config) for i in range(min(config.objects, len(ids)))]
+    plans += [(i, anywhere) for i in _largest(scene, ids, config.large)[:, None]]
+    if len(ids) > 1:
+        plans += [(_several(ids, rng), config) for _ in range(config.together)]
     return [
         example
-        for instance, plan in plans
-        for example in _object_examples(segmenter, encoding, scene.instance == instance, plan, rng)
+        for instances, plan in plans
+        for example in _answers(segmenter, encoding, _numbered(scene, instances), plan, user)
     ]
 
 
-def _largest(scene: Scene, ids: NDArray[np.int64], count: int) -> list[int]:
+@dataclass(frozen=True, kw_only=True, slots=True, eq=False)
+class _User:
+    """Who clicks on a scan.
+
+    Attributes:
+        seen: Rows of the points that it sees.
+        errors: Tells how deep errors among these lie.
+        rng: What it draws from.
+    """
+
+    seen: NDArray[np.int64]
+    errors: ErrorDepths
+    rng: np.random.Generator
+
+
+def _largest(scene: Scene, ids: NDArray[np.int64], count: int) -> NDArray[np.int64]:
     """Those of some instances that have the most points."""
     sizes = np.bincount(scene.instance)[ids]
-    return [int(i) for i in ids[np.argsort(-sizes, kind="stable")[:count]]]
+    return ids[np.argsort(-sizes, kind="stable")[:count]]
 
 
-def _object_examples(
+def _several(ids: NDArray[np.int64], rng: np.random.Generator) -> NDArray[np.int64]:
+    """Two to all of some instances, small numbers as often as large ones."""
+    count = round(float(np.exp(rng.uniform(np.log(2), np.log(len(ids))))))
+    return rng.permutation(ids)[:count]
+
+
+def _numbered(scene: Scene, instances: NDArray[np.int64]) -> NDArray[np.int64]:
+    """(N,) 1 to O for the points of O instances in their order, 0 for all others."""
+    number = np.zeros(int(scene.instance.max()) + 1, np.int64)
+    number[instances] = np.arange(1, len(instances) + 1)
+    return np.where(scene.instance > 0, number[scene.instance], 0)
+
+
+def _answers(
     segmenter: ClickSegmenter,
     encoding: Encoding,
-    truth: NDArray[np.bool_],
+    truth: NDArray[np.int64],
     config: JudgeConfig,
-    rng: np.random.Generator,
+    user: _User,
 ) -> list[Examples]:
-    xyz, seen, owner = encoding.cloud.xyz, seen_points(encoding), encoding.grid.point_to_voxel
+    """Click O objects at once, then where they are wrong; `truth` is (N,), 0 for none of them."""
+    xyz, owner, rng = encoding.cloud.xyz, encoding.grid.point_to_voxel, user.rng
     assert encoding.extents is not None
-    if not truth[seen].any():
-        return []
-    if rng.random() < config.beside:
-        points = [int(rng.choice(seen[truth[seen]]))]
-    else:
-        points = [int(seen[innermost_point(xyz[seen], truth[seen])])]
-    ids = [1]
-    found = []
-    for turn in range(config.clicks):
-        clicks = Clicks(xyz[points], np.array(ids))
+    wanted = truth[user.seen]
+    clicked = [
+        (_first(click, wanted, config.beside, rng), click.label)
+        for click in user.errors.every_group(wanted, np.zeros_like(wanted))
+    ]
+    found: list[Examples] = []
+    while clicked:
+        points = user.seen[[row for row, _ in clicked]]
+        clicks = Clicks(xyz[points], np.array([label for _, label in clicked]))
         decoded = segmenter.decoded(encoding, clicks)
         candidates = Candidates.of(encoding.extents, decoded, clicks)
-        logits = decoded.masks.masked_fill(decoded.beaten, -torch.inf)[0].cpu().numpy()
-        logits[decoded.rows] = np.where(np.array(ids) == BACKGROUND_ID, -np.inf, np.inf)
-        ious = _ious(logits, owner, truth)[None]
-        found.append(Examples(candidates=candidates, ious=ious))
-        if turn + 1 == config.clicks or rng.random() >= config.go_on:
+        masks = _trimmed(decoded, clicks)
+        ious = [
+            _ious(mask, owner, truth == label)
+            for mask, label in zip(masks, clicks.objects, strict=True)
+        ]
+        found.append(Examples(candidates=candidates, ious=np.stack(ious)))
+        if len(found) == config.clicks or rng.random() >= config.go_on:
             break
-        answer = (logits[owner] > segmenter.config.decoder.background_logit).astype(np.int32)
-        answer[points] = ids
-        click = next_click(xyz[seen], truth[seen].astype(np.int64), answer[seen])
-        if click is None:
+        answer = _labels(masks, clicks, owner, segmenter.config.decoder.background_logit)
+        answer[points] = clicks.object_ids
+        wrong = user.errors.every_group(wanted, answer[user.seen])
+        if not wrong:
             break
-        points.append(int(seen[click.index]))
-        ids.append(1 if click.label else BACKGROUND_ID)
+        count = rng.integers(1, len(masks) + 1)
+        clicked += [(click.index, click.label) for click in wrong[:count]]
     return found
+
+
+def _first(
+    click: SimulatedClick, wanted: NDArray[np.int64], beside: float, rng: np.random.Generator
+) -> int:
+    """Where an object is clicked first: at its innermost point or at any of them."""
+    if rng.random() < beside:
+        return int(rng.choice(np.flatnonzero(wanted == click.label)))
+    return click.index
+
+
+def _trimmed(decoded: Decoded, clicks: Clicks) -> NDArray[np.float32]:
+    """(O, V) mask logits where no other object has a higher one; clicked voxels are sure."""
+    objects = clicks.objects
+    masks = decoded.masks.masked_fill(decoded.beaten, -torch.inf)[: len(objects)]
+    logits: NDArray[np.float32] = masks.float().cpu().numpy()
+    logits[:, decoded.rows] = -np.inf
+    own = clicks.object_ids != BACKGROUND_ID
+    logits[np.searchsorted(objects, clicks.object_ids[own]), decoded.rows[own]] = np.inf
+    return logits
+
+
+def _labels(
+    masks: NDArray[np.float32], clicks: Clicks, owner: NDArray[np.int64], cut: float
+) -> NDArray[np.int64]:
+    """(N,) id of each point's object, all masks cut alike; 0 for none."""
+    answer = np.zeros(len(owner), np.int64)
+    for mask, label in zip(masks, clicks.objects, strict=True):
+        answer[mask[owner] > cut] = label
+    return answer
 
 
 def _ious(
@@ -297,8 +363,13 @@ def fit(judge: ExtentJudge, examples: Examples, config: JudgeConfig) -> float:
             optimizer.zero_grad(set_to_none=True)
             schedule.step()
     judge.eval()
+    missed = 0.0
     with torch.no_grad():
-        return float(_regret(judge.learning(*given).mean(dim=1), ious))
+        for first in range(0, len(ious), _MEASURED_AT_ONCE):
+            part = slice(first, first + _MEASURED_AT_ONCE)
+            logits = judge.learning(*(values[part] for values in given)).mean(dim=1)
+            missed += float(_regret(logits, ious[part])) * len(logits)
+    return missed / len(ious)
 
 
 def _regret(logits: Tensor, ious: Tensor) -> Tensor:

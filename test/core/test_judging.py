@@ -13,10 +13,12 @@ from conftest import boxes_scene
 from clickseg3d_core import CheckpointError, Clicks, ClickSegmenter, ConfigError
 from clickseg3d_core.candidates import Candidates
 from clickseg3d_core.checkpoint import save_checkpoint
+from clickseg3d_core.clicks import innermost_point
 from clickseg3d_core.commands.judge import judge
 from clickseg3d_core.data.scene import Scene, save_scene
 from clickseg3d_core.extent import CUTS, EXTENT_TERMS, SIZE_TERM
 from clickseg3d_core.model.judge import JUDGED_TERMS, SHARPNESS, ExtentJudge
+from clickseg3d_core.training import judging
 from clickseg3d_core.training.config import JudgeConfig
 from clickseg3d_core.training.judging import (
     Examples,
@@ -69,6 +71,20 @@ def test_a_judge_learns_which_candidate_is_best(rng):
     again.load_state_dict(judge.state_dict())
     tensors = given.tensors(torch.device("cpu"))
     assert torch.equal(again.learning(*tensors), judge.learning(*tensors))
+
+
+def test_what_a_judge_misses_is_the_mean_over_all_examples(rng, monkeypatch):
+    """However few are measured at once: all of many thousands do not fit into memory."""
+    given = random_candidates(rng, 50)
+    examples = examples_judged_by(given.terms[:, :, 6], given)
+    start = ExtentJudge(8, 5).state_dict()
+    missed = []
+    for count in (1024, 7):
+        monkeypatch.setattr(judging, "_MEASURED_AT_ONCE", count)
+        judge = ExtentJudge(8, 5)
+        judge.load_state_dict(start)
+        missed.append(fit(judge, examples, JudgeConfig(epochs=1)))
+    assert missed[0] == pytest.approx(missed[1], rel=1e-4)
 
 
 @pytest.mark.parametrize("what", ["terms", "inside", "clicked", "classes", "next"])
@@ -147,7 +163,7 @@ def test_features_seen_before_or_after_the_mean_are_the_same(judged, two_boxes, 
 
 def test_examples_hold_the_iou_of_each_candidate(judged, two_boxes):
     scene = boxes_scene(two_boxes)
-    config = JudgeConfig(clicks=1, beside=0.0, large=0, without_color=0.0)
+    config = JudgeConfig(clicks=1, beside=0.0, large=0, together=0, without_color=0.0)
     found = Examples.joined(scene_examples(judged, scene, config))
     assert found.candidates.terms.shape == (3, len(CUTS), EXTENT_TERMS)
     assert (found.ious > 0.0).all()
@@ -171,13 +187,46 @@ def test_the_largest_objects_are_clicked_once_more_anywhere(judged, two_boxes, m
     points = []
     for seed in range(4):
         clicked.clear()
-        config = JudgeConfig(objects=2, clicks=1, beside=0.0, large=1, bend=0.0, seed=seed)
+        config = JudgeConfig(
+            objects=2, clicks=1, beside=0.0, large=1, together=0, bend=0.0, seed=seed
+        )
         assert len(scene_examples(judged, scene, config)) == 3
         place = np.linalg.norm(scene.xyz - clicked[-1], axis=1).argmin()
         assert scene.instance[place] == largest
         points.append(int(place))
     assert len(set(points)) == 4
     assert len(scene_examples(judged, scene, replace(config, large=0))) == 2
+
+
+def test_several_objects_are_clicked_at_once(judged, two_boxes, monkeypatch):
+    scene, seen = boxes_scene(two_boxes), []
+
+    def decoded(self, encoding, clicks):
+        seen.append(clicks)
+        return ClickSegmenter.decoded(judged, encoding, clicks)
+
+    monkeypatch.setattr(judged, "decoded", decoded.__get__(judged))
+    config = JudgeConfig(objects=0, large=0, together=6, clicks=1, beside=0.0, bend=0.0)
+    found = scene_examples(judged, scene, config)
+    objects = [len(clicks.objects) for clicks in seen]
+    assert [len(answer.ious) for answer in found] == objects == [len(c) for c in seen]
+    assert set(objects) == {2, 3}
+    xyz = scene.xyz.astype(np.float64)
+    rows = [innermost_point(xyz, scene.instance == i) for i in range(1, 4)]
+    for clicks in seen:
+        for position in clicks.positions:
+            assert np.linalg.norm(xyz[rows] - position, axis=1).min() < 0.02
+    assert not scene_examples(judged, scene, replace(config, together=0))
+
+
+def test_answers_to_several_clicks_are_compared_with_their_own_object(judged, two_boxes):
+    scene = boxes_scene(two_boxes)
+    config = JudgeConfig(objects=0, large=0, together=4, clicks=3, go_on=1.0, beside=0.0, bend=0.0)
+    found = scene_examples(judged, scene, config)
+    clicked = [answer.candidates.terms[:, 0, 1:3].sum(axis=1) for answer in found]
+    assert all((counts == counts[0]).all() for counts in clicked)  # own clicks and those of others
+    assert max(counts[0] for counts in clicked) > 3  # more than the first ones
+    assert min(answer.ious.max(axis=1).min() for answer in found) > 0.4
 
 
 def test_examples_of_bent_scans_are_others(judged, two_boxes):
