@@ -236,11 +236,8 @@ def _answers(
         decoded = segmenter.decoded(encoding, clicks)
         candidates = Candidates.of(encoding.extents, decoded, clicks)
         masks = _trimmed(decoded, clicks)
-        ious = [
-            _ious(mask, owner, truth == label)
-            for mask, label in zip(masks, clicks.objects, strict=True)
-        ]
-        found.append(Examples(candidates=candidates, ious=np.stack(ious)))
+        ious = _ious(masks, owner, truth, clicks.objects)
+        found.append(Examples(candidates=candidates, ious=ious))
         if len(found) == config.clicks or rng.random() >= config.go_on:
             break
         answer = _labels(masks, clicks, owner, segmenter.config.decoder.background_logit)
@@ -284,15 +281,22 @@ def _labels(
 
 
 def _ious(
-    logits: NDArray[np.float32], owner: NDArray[np.int64], truth: NDArray[np.bool_]
+    masks: NDArray[np.float32],
+    owner: NDArray[np.int64],
+    truth: NDArray[np.int64],
+    objects: NDArray[np.int64],
 ) -> NDArray[np.float32]:
-    """(T,) IoU of each candidate, over points."""
+    """(O, T) IoU of each candidate of each object, over points."""
     known = owner >= 0
-    size = np.bincount(owner[known], minlength=len(logits))
-    inside = np.bincount(owner[known], truth[known], len(logits))
-    taken = logits > np.array(CUTS)[:, None]
-    shared = taken @ inside
-    return np.asarray(shared / (taken @ size + truth.sum() - shared), np.float32)
+    size = np.bincount(owner[known], minlength=masks.shape[1])
+    ious = np.empty((len(masks), len(CUTS)), np.float32)
+    for number, (mask, label) in enumerate(zip(masks, objects, strict=True)):
+        own = truth == label
+        inside = np.bincount(owner[known], own[known], masks.shape[1])
+        taken = mask > np.array(CUTS)[:, None]
+        shared = taken @ inside
+        ious[number] = shared / (taken @ size + own.sum() - shared)
+    return ious
 
 
 def collect(

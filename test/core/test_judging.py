@@ -11,7 +11,7 @@ import torch
 from conftest import boxes_scene
 
 from clickseg3d_core import CheckpointError, Clicks, ClickSegmenter, ConfigError
-from clickseg3d_core.candidates import Candidates
+from clickseg3d_core.candidates import Candidates, Decoded
 from clickseg3d_core.checkpoint import save_checkpoint
 from clickseg3d_core.clicks import innermost_point
 from clickseg3d_core.commands.judge import judge
@@ -217,6 +217,16 @@ def test_several_objects_are_clicked_at_once(judged, two_boxes, monkeypatch):
         for position in clicks.positions:
             assert np.linalg.norm(xyz[rows] - position, axis=1).min() < 0.02
     assert not scene_examples(judged, scene, replace(config, together=0))
+
+
+def test_a_voxel_counts_for_the_object_that_has_the_higher_logit():
+    """Or for the one that is clicked there; background clicks take their own voxel from all."""
+    masks = torch.tensor([[3.0, 1.0, -1.0, 2.0, 2.0], [1.0, 2.0, 5.0, 4.0, 1.0], [0.0] * 5])
+    decoded = Decoded(rows=np.array([0, 3, 4]), masks=masks, classes=None)
+    clicks = Clicks(np.zeros((3, 3)), np.array([1, 2, 0]))
+    none, sure = -np.inf, np.inf
+    expected = [[sure, none, none, none, none], [none, 2.0, 5.0, sure, none]]
+    assert np.array_equal(judging._trimmed(decoded, clicks), expected)
 
 
 def test_answers_to_several_clicks_are_compared_with_their_own_object(judged, two_boxes):
